@@ -1,0 +1,82 @@
+/*
+ * Architectures: configuration, parameters, and the MIL of their parts.
+ *
+ * A model is an embedding, `n_layers` equal layers of blocks (attention, mlp),
+ * and a head. It states each part once, as a MIL function, generic in the
+ * float type and in batch and sequence; it knows nothing of engines.
+ */
+#ifndef ANEMONE_MODEL_H
+#define ANEMONE_MODEL_H
+
+#include "anemone/mil.h"
+
+typedef struct an_model an_model;
+
+/* config.json with Hugging Face's key names (model_type "llama"), or one of
+ * the presets by name: small, base, layer768, stories110m. `vocab_size` above
+ * 0 overrides the configuration's (the tokenizer decides). */
+AN_API an_status an_model_open(const char *preset_or_path, int64_t vocab_size,
+                               an_model **out, an_error *err);
+AN_API void an_model_free(an_model *model);
+/* The configuration as config.json's text; an_text_free. */
+AN_API an_status an_model_config_text(const an_model *model, char **text,
+                                      an_error *err);
+
+typedef struct an_model_facts {
+    int64_t vocab_size, width, hidden, n_layers, n_heads, n_kv_heads, head_dim;
+    int64_t sequence; /* max_position_embeddings: default sequence */
+    int64_t n_params; /* tied ones once */
+    bool tied;        /* classifier shares the embedding */
+} an_model_facts;
+AN_API void an_model_get_facts(const an_model *model, an_model_facts *out);
+
+/* A tensor of a weight file that is some rows of a parameter. */
+typedef struct an_param_part {
+    const char *name; /* "model.layers.0.self_attn.q_proj.weight" */
+    int64_t row, rows;
+    int file_rank; /* 1 for norms, else 2: [rows, columns] */
+} an_param_part;
+
+/* One trained tensor: what the optimizer sees. */
+typedef struct an_model_param {
+    const char *name;  /* "layers.0.w_qkv", "embed", "final_norm", "head" */
+    const char *port;  /* parameter name in the block's function, "w_qkv" */
+    int layer;         /* -1: not of a layer */
+    int block;         /* index in the layer's blocks; AN_BLOCK_HEAD, _EMBED */
+    an_shape shape;    /* as at the port, dtype fp32: [1,1,O,C], [1,D,1,1] */
+    int64_t rows, columns; /* the same numbers as a matrix */
+    bool decay;        /* weight decay applies */
+    double init_std;   /* normal; 0: all ones */
+    const an_param_part *parts;
+    int n_parts;
+} an_model_param;
+enum { AN_BLOCK_HEAD = -1, AN_BLOCK_EMBED = -2 };
+AN_API int an_model_n_params(const an_model *model);
+AN_API const an_model_param *an_model_param_at(const an_model *model, int i);
+
+/*
+ * One block as MIL: function "forward" with parameters x [1, D, 1, N] and the
+ * ports of its parameters, result y [1, D, 1, N]; N = batch x sequence,
+ * columns sequence-major. For the head: x in `x_dtype`, cast inside; result
+ * logits [1, V, 1, N] in `dtype`.
+ * Names for differentiation and lowering are those of values in the function:
+ */
+typedef struct an_block {
+    an_module *module;
+    const char *const *taps; /* may be kept for the backward function */
+    int n_taps;
+    const char *const *stops; /* constants for differentiation */
+    int n_stops;
+    /* Where the backward function is cut into programs: each entry is the
+     * adjoints ("d_s", separated by blanks) that end one program. */
+    const char *const *cuts;
+    int n_cuts;
+} an_block;
+AN_API int an_model_n_blocks(const an_model *model); /* per layer */
+AN_API const char *an_model_block_name(const an_model *model, int block);
+AN_API an_status an_model_block(const an_model *model, int block,
+                                an_dtype x_dtype, an_dtype dtype, int64_t batch,
+                                int64_t sequence, an_block *out, an_error *err);
+AN_API void an_block_free(an_block *block);
+
+#endif

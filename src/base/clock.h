@@ -1,0 +1,7 @@
+/* Monotonic time in seconds since an arbitrary start, and wall time. */
+#ifndef AN_BASE_CLOCK_H
+#define AN_BASE_CLOCK_H
+
+double an_clock(void);
+
+#endif
