@@ -1,0 +1,135 @@
+/*
+ * The training loop as a library: open (which resumes), step, evaluate, save.
+ *
+ *     an_train_options o = an_train_defaults();
+ *     o.data = files, o.n_data = 1, o.out = "runs/demo";
+ *     an_trainer *t = NULL;
+ *     an_trainer_open(&o, &t, &err);
+ *     an_step_report r;
+ *     while (an_trainer_step(t, &r, &err) == AN_OK && !r.finished)
+ *         printf("%lld %.4f\n", (long long)r.step, r.loss);
+ *     an_trainer_save(t, &err);
+ *     an_trainer_close(t);
+ */
+#ifndef ANEMONE_TRAIN_H
+#define ANEMONE_TRAIN_H
+
+#include "anemone/engine.h"
+#include "anemone/model.h"
+#include "anemone/text.h"
+
+typedef struct an_train_options {
+    const char *const *data; /* files, or the one word "random" */
+    int n_data;
+    const char *model;  /* preset or config.json; NULL: "small" */
+    const char *engine; /* "auto", "soft", "soft:m4", "cpu" */
+    an_numerics numerics;
+    const char *out;  /* run folder; NULL: nothing is written */
+    bool fresh;       /* a run that is there is replaced, not resumed */
+    int64_t steps;    /* length of run and schedule */
+    int64_t stop_at;  /* stop after this step; 0: at the end */
+    int64_t tokens;   /* stop when this many tokens were seen; 0: no limit */
+    double minutes;   /* length of the run in time; 0: by steps */
+    int64_t batch;    /* sequences per micro-batch; 0: the model's default */
+    int64_t accum;    /* micro-batches per step */
+    int64_t sequence; /* 0: the model's */
+    double lr;        /* peak; 0: the model's default */
+    double lr_min;    /* end of the cosine, as a share of the peak: 0.1 */
+    int64_t warmup;   /* steps; -1: a tenth of the run */
+    double beta1, beta2, epsilon, weight_decay;
+    double clip;       /* global norm; 0: none */
+    double loss_scale; /* a power of two; 0: the numerics' default */
+    double validation; /* share of the data held out: 0.1 */
+    uint64_t seed;
+    int threads;           /* 0: one per processor */
+    int64_t eval_every;    /* steps; 0: at the end only */
+    int64_t eval_windows;  /* validation windows per evaluation, at most */
+    int64_t save_every;    /* steps; 0: at the end only */
+    int64_t keep;          /* checkpoints that stay: 2 */
+} an_train_options;
+AN_API an_train_options an_train_defaults(void);
+
+typedef struct an_trainer an_trainer;
+
+/* Builds everything, or fails before anything is written. A run folder with a
+ * checkpoint is resumed; settings that must match are checked, and a mismatch
+ * is AN_EINVAL naming the key. */
+AN_API an_status an_trainer_open(const an_train_options *options,
+                                 an_trainer **out, an_error *err);
+AN_API void an_trainer_close(an_trainer *t);
+
+/* What a run will be, for people and for --dry-run. */
+typedef struct an_train_plan {
+    an_model_facts model;
+    int64_t batch, accum, sequence, tokens_per_step, steps, first_step;
+    double flops_per_step;  /* forward, backward, weight gradients */
+    size_t memory_bytes;    /* parameters, moments, surfaces, work */
+    size_t parameter_bytes, optimizer_bytes, surface_bytes, work_bytes;
+    int programs, evaluations_per_step;
+    const char *engine, *numerics; /* as opened: "soft:m4", "ieee" */
+    double lr, loss_scale;
+    int64_t warmup;
+    bool resumed;
+    bool finished; /* the run was complete already */
+} an_train_plan;
+AN_API void an_trainer_get_plan(const an_trainer *t, an_train_plan *out);
+
+typedef struct an_step_report {
+    int64_t step;   /* steps done, this one included */
+    int64_t tokens; /* so far */
+    double loss;    /* mean nats per token of this step's batch */
+    double lr, grad_norm;
+    double val_loss;      /* NAN when not measured in this step */
+    double ms, engine_ms, cpu_ms; /* wall time; sums of busy time by kind */
+    bool skipped;  /* overflow: the update was discarded */
+    bool saved;    /* a checkpoint was written */
+    bool finished; /* the run is complete, or a limit was reached */
+} an_step_report;
+/* One optimizer step with all that is due after it (evaluation, metrics line,
+ * checkpoint). After the run's last step it does nothing and reports
+ * `finished`. */
+AN_API an_status an_trainer_step(an_trainer *t, an_step_report *out,
+                                 an_error *err);
+/* Mean nats per token over the validation windows. */
+AN_API an_status an_trainer_evaluate(an_trainer *t, double *loss,
+                                     an_error *err);
+/* Writes a checkpoint of the last step, unless it is there already. */
+AN_API an_status an_trainer_save(an_trainer *t, an_error *err);
+
+typedef struct an_sample_options {
+    const char *prompt; /* NULL or "": end of text alone */
+    int64_t tokens;
+    double temperature; /* 0: the most likely token */
+    int64_t top_k;      /* 0: all */
+    double top_p;       /* 1: all */
+    uint64_t seed;
+} an_sample_options;
+AN_API an_sample_options an_sample_defaults(void);
+/* Called with each piece of text as it is made; false stops. */
+typedef bool an_sample_fn(void *ctx, const char *bytes, size_t size);
+AN_API an_status an_trainer_sample(an_trainer *t, const an_sample_options *o,
+                                   an_sample_fn *put, void *ctx, an_error *err);
+
+/* A trained model from a run folder, for generation and evaluation. */
+typedef struct an_runner an_runner;
+typedef struct an_runner_options {
+    const char *checkpoint; /* a run folder, or a step's folder in it */
+    const char *engine;
+    an_numerics numerics;
+    int threads;
+    int64_t batch, sequence; /* 0: 1, and the model's */
+} an_runner_options;
+AN_API an_status an_runner_open(const an_runner_options *options,
+                                an_runner **out, an_error *err);
+AN_API void an_runner_close(an_runner *r);
+AN_API an_status an_runner_sample(an_runner *r, const an_sample_options *o,
+                                  an_sample_fn *put, void *ctx, an_error *err);
+typedef struct an_eval_report {
+    double loss, perplexity, bits_per_byte; /* bits NAN when not known */
+    int64_t tokens;
+} an_eval_report;
+AN_API an_status an_runner_evaluate(an_runner *r, const char *const *data,
+                                    int n_data, an_eval_report *out,
+                                    an_error *err);
+
+#endif
