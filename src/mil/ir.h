@@ -149,6 +149,10 @@ an_value *an_build_fail(an_builder *b, an_status code, const char *format, ...);
  * map[value->id]; results are entered into map. Inline literals and constants
  * are copied. False after an error. */
 bool an_build_copy(an_builder *b, const an_node *node, an_value **map);
+/* Gives a value of this function another name; it gets a suffix when taken. */
+void an_build_rename(an_builder *b, an_value *value, const char *name);
+/* Names that the builder makes up start with `prefix` (borrowed). */
+void an_build_prefix(an_builder *b, const char *prefix);
 /* A const node with a literal of any kind (blobs too); literal is copied into
  * this module. */
 an_value *an_build_literal(an_builder *b, const char *name,

@@ -74,7 +74,7 @@ typedef an_status an_kernel_fn(const an_eval *e, an_error *err);
 typedef struct an_product {
     bool adjoint_left; /* L is the adjoint (else R is) */
     an_value *adjoint; /* of the backward function */
-    const an_value *forward;
+    an_value *forward;
     bool transpose_left, transpose_right; /* stored [k, m], [n, k] */
 } an_product;
 
