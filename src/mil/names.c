@@ -26,17 +26,15 @@ static an_name *probe(an_name *slots, size_t capacity, uint64_t hash,
                       const char *text, size_t size)
 {
     size_t i = (size_t)hash & (capacity - 1);
-    while (slots[i].text &&
-           (slots[i].hash != hash || slots[i].size != size ||
-            memcmp(slots[i].text, text, size) != 0))
+    while (slots[i].text && (slots[i].hash != hash || slots[i].size != size ||
+                             memcmp(slots[i].text, text, size) != 0))
         i = (i + 1) & (capacity - 1);
     return &slots[i];
 }
 
 an_name *an_names_find(const an_names *names, const char *text, size_t size)
 {
-    if (names->capacity == 0)
-        return NULL;
+    if (names->capacity == 0) return NULL;
     an_name *slot = probe(names->slots, names->capacity,
                           an_hash(AN_HASH_BEGIN, text, size), text, size);
     return slot->text ? slot : NULL;
@@ -46,8 +44,7 @@ static an_name *grow(an_names *names)
 {
     size_t capacity = names->capacity ? 2 * names->capacity : 64;
     an_name *slots = an_alloc_array(capacity, sizeof *slots);
-    if (!slots)
-        return NULL;
+    if (!slots) return NULL;
     for (size_t i = 0; i < names->capacity; i++) {
         const an_name *old = &names->slots[i];
         if (old->text)
@@ -62,8 +59,7 @@ static an_name *grow(an_names *names)
 an_name *an_names_add(an_names *names, const char *text, size_t size,
                       void *value)
 {
-    if (2 * names->n >= names->capacity && !grow(names))
-        return NULL;
+    if (2 * names->n >= names->capacity && !grow(names)) return NULL;
     uint64_t hash = an_hash(AN_HASH_BEGIN, text, size);
     an_name *slot = probe(names->slots, names->capacity, hash, text, size);
     *slot = (an_name){text, size, hash, value, 0};

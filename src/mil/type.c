@@ -10,8 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum number_kind { KIND_FLOAT, KIND_SIGNED, KIND_UNSIGNED, KIND_OTHER }
-    number_kind;
+typedef enum number_kind {
+    KIND_FLOAT,
+    KIND_SIGNED,
+    KIND_UNSIGNED,
+    KIND_OTHER
+} number_kind;
 
 typedef struct dtype_row {
     const char *name;
@@ -113,11 +117,9 @@ bool an_shape_valid(const an_shape *shape)
     int64_t n = 1;
     for (int i = 0; i < shape->rank; i++) {
         int64_t d = shape->dims[i];
-        if (d < -1 || d > INT32_MAX)
-            return false;
+        if (d < -1 || d > INT32_MAX) return false;
         n *= d > 1 ? d : 1;
-        if (n > AN_MAX_COUNT)
-            return false;
+        if (n > AN_MAX_COUNT) return false;
     }
     return true;
 }
@@ -125,18 +127,15 @@ bool an_shape_valid(const an_shape *shape)
 bool an_shape_known(const an_shape *shape)
 {
     for (int i = 0; i < shape->rank; i++)
-        if (shape->dims[i] < 0)
-            return false;
+        if (shape->dims[i] < 0) return false;
     return true;
 }
 
 bool an_shape_equal(const an_shape *a, const an_shape *b)
 {
-    if (a->dtype != b->dtype || a->rank != b->rank)
-        return false;
+    if (a->dtype != b->dtype || a->rank != b->rank) return false;
     for (int i = 0; i < a->rank; i++)
-        if (a->dims[i] != b->dims[i])
-            return false;
+        if (a->dims[i] != b->dims[i]) return false;
     return true;
 }
 
@@ -159,11 +158,9 @@ const char *an_shape_text(const an_shape *s, char *text, size_t size)
 
 const an_type *an_type_tensor(an_module *m, const an_shape *shape)
 {
-    if (shape->rank == 0)
-        return &dtypes[shape->dtype].scalar;
+    if (shape->rank == 0) return &dtypes[shape->dtype].scalar;
     an_type *type = an_arena_alloc(&m->arena, sizeof *type);
-    if (type)
-        type->shape = *shape;
+    if (type) type->shape = *shape;
     return type;
 }
 
@@ -175,19 +172,16 @@ static bool dims_equal(int n, const int64_t *a, int m, const int64_t *b)
 /* Recursion is bounded by the parser's limit on nesting. */
 bool an_type_equal(const an_type *a, const an_type *b)
 {
-    if (a == b)
-        return true;
+    if (a == b) return true;
     if (a->kind != b->kind || a->n_args != b->n_args || a->length != b->length)
         return false;
-    if (!an_shape_equal(&a->shape, &b->shape))
-        return false;
+    if (!an_shape_equal(&a->shape, &b->shape)) return false;
     if (!dims_equal(a->n_strides, a->strides, b->n_strides, b->strides) ||
         !dims_equal(a->n_interleave, a->interleave, b->n_interleave,
                     b->interleave))
         return false;
     for (int i = 0; i < a->n_args; i++)
-        if (!an_type_equal(a->args[i], b->args[i]))
-            return false;
+        if (!an_type_equal(a->args[i], b->args[i])) return false;
     return true;
 }
 
@@ -220,16 +214,13 @@ const char *an_type_text(const an_type *type, char *text, size_t size)
 
 const an_type *an_type_copy(an_module *m, const an_type *type)
 {
-    if (type->kind == AN_TYPE_TENSOR)
-        return an_type_tensor(m, &type->shape);
+    if (type->kind == AN_TYPE_TENSOR) return an_type_tensor(m, &type->shape);
     an_type *copy = an_arena_alloc(&m->arena, sizeof *copy);
     const an_type **args =
         an_arena_array(&m->arena, (size_t)type->n_args, sizeof *args);
-    if (!copy || !args)
-        return NULL;
+    if (!copy || !args) return NULL;
     for (int i = 0; i < type->n_args; i++)
-        if (!(args[i] = an_type_copy(m, type->args[i])))
-            return NULL;
+        if (!(args[i] = an_type_copy(m, type->args[i]))) return NULL;
     *copy = *type;
     copy->args = args;
     return copy;
