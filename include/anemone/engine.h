@@ -99,8 +99,6 @@ AN_API const an_port *an_program_port(const an_program *p, an_port_side side,
                                       int i);
 AN_API const an_port *an_program_find_port(const an_program *p,
                                            an_port_side side, const char *name);
-/* Seconds of the last evaluation, 0 before the first. */
-AN_API double an_program_seconds(const an_program *p);
 /* Floating-point operations of one evaluation (sum of the rows' cost). */
 AN_API double an_program_flops(const an_program *p);
 /* Bytes that evaluations need beside surfaces and constants. */
@@ -144,6 +142,8 @@ AN_API an_status an_request_bind(an_request *r, an_port_side side,
 AN_API an_status an_request_submit(an_request *r, an_error *err);
 /* The evaluation's error, or that of one whose output it read. */
 AN_API an_status an_request_wait(an_request *r, an_error *err);
+/* Seconds of the last evaluation that was waited for, 0 before the first. */
+AN_API double an_request_seconds(const an_request *r);
 /* submit and wait. */
 AN_API an_status an_request_run(an_request *r, an_error *err);
 
