@@ -1,4 +1,4 @@
-/* Monotonic time in seconds since an arbitrary start, and wall time. */
+/* Monotonic time in seconds since an arbitrary start. */
 #ifndef AN_BASE_CLOCK_H
 #define AN_BASE_CLOCK_H
 

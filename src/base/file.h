@@ -13,7 +13,7 @@
 typedef struct an_map {
     const unsigned char *data; /* never NULL after a successful map */
     size_t size;
-    void *unk_base; /* what munmap takes */
+    void *base; /* what munmap takes; NULL when there is nothing to unmap */
 } an_map;
 
 /* Maps a regular file read-only; an empty file maps to size 0. */

@@ -55,7 +55,7 @@ typedef struct an_work {
      * by one thread, after the phase before has ended. */
     int (*tiles)(void *ctx, int phase);
     /* One tile. `worker` is below an_pool_threads. An error ends the job after
-     * the tiles already running. */
+     * the tiles already running; of several the lowest tile's counts. */
     an_status (*run)(void *ctx, int phase, int tile, int worker, an_error *err);
     void *ctx;
 } an_work;
@@ -67,6 +67,7 @@ struct an_job {
     /* private to the pool */
     an_job *next;
     int pending, phase, n_tiles, next_tile, running;
+    int failed_tile; /* the one `error` comes from */
     bool submitted, done;
     unsigned long long sequence;
     an_error error;
@@ -79,8 +80,10 @@ an_status an_pool_open(int n_threads, an_pool **out, an_error *err);
 void an_pool_close(an_pool *pool);
 int an_pool_threads(const an_pool *pool);
 
-/* Sets up a job in the caller's memory with room for `n_access` accesses, in
- * `access` of the caller's too. Two accesses to one fence are merged. */
+/* Sets up a job in the caller's memory; `access`, in the caller's memory too,
+ * has fence and mode filled in. Two accesses to one fence are merged, those
+ * without a fence are dropped, and the rest moves up: fill in the whole array
+ * again before another init. */
 void an_job_init(an_job *job, an_work work, an_access *access, int n_access);
 
 /* Submits; the job's memory must stay until it was waited for. A job may be
@@ -90,7 +93,9 @@ void an_pool_submit(an_pool *pool, an_job *job);
  * to be called by a tile. A job never submitted is done. */
 an_status an_pool_wait(an_pool *pool, an_job *job, an_error *err);
 /* Blocks until nothing that was submitted for the fence is running: with
- * AN_READ the last write, with AN_WRITE its readers too. */
+ * AN_READ the last write, otherwise its readers too; then the pool holds no
+ * pointer to the fence. AN_READ and AN_UPDATE return the error of the last
+ * write. With AN_WRITE the caller is about to write: the error is cleared. */
 an_status an_fence_wait(an_pool *pool, an_fence *fence, an_mode mode,
                         an_error *err);
 

@@ -17,7 +17,7 @@ uint64_t an_rng_u64(an_rng *rng);
 double an_rng_uniform(an_rng *rng);
 /* Standard normal (Box-Muller, two numbers of the counter each). */
 double an_rng_normal(an_rng *rng);
-/* Uniform in [0, n), without bias. */
+/* Uniform in [0, n), without bias; n is at least 1. */
 uint64_t an_rng_below(an_rng *rng, uint64_t n);
 
 #endif
