@@ -5,7 +5,7 @@ BUILD    ?= build
 CC       ?= cc
 OPT      ?= -O2 -g
 WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
-            -Wmissing-prototypes -Wvla -Wundef -Wcast-qual -Wwrite-strings \
+            -Wmissing-prototypes -Wno-missing-field-initializers -Wvla -Wundef -Wcast-qual -Wwrite-strings \
             -Wformat=2 -Wimplicit-fallthrough -Wdouble-promotion
 WERROR   ?= -Werror
 PKGS      = jansson openblas
