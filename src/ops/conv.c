@@ -1,0 +1,184 @@
+/*
+ * conv: cross-correlation of x [N, C, D..] with weight [O, C / groups, K..] and
+ * an optional bias [O]. Per spatial axis, with ke = (K - 1) dilation + 1, the
+ * result has floor((in + before + after - ke) / stride) + 1 elements. Padding
+ * `same` gives ceil(in / stride), its odd element at the end (`same_lower`: at
+ * the start); `custom` takes pad as before0, after0, before1, ..
+ */
+#include "ops/ops.h"
+
+/* Strides, dilations, pads: a count that no tensor axis can exceed. */
+#define LIMIT ((int64_t)1 << 14)
+
+typedef struct conv_axis {
+    int64_t in, kernel, stride, dilation, before, out;
+} conv_axis;
+
+/* False: the padded input is shorter than the kernel. */
+static bool axis_frame(const an_node *node, int i, conv_axis *a)
+{
+    an_str type = an_node_string(node, "pad_type");
+    int64_t extent = (a->kernel - 1) * a->dilation + 1, after = 0;
+    a->before = 0;
+    if (an_str_is(type, "custom")) {
+        a->before = an_node_int_at(node, "pad", 2 * i);
+        after = an_node_int_at(node, "pad", 2 * i + 1);
+    } else if (!an_str_is(type, "valid")) {
+        int64_t wanted = (a->in + a->stride - 1) / a->stride;
+        int64_t total = (wanted - 1) * a->stride + extent - a->in;
+        if (total < 0) total = 0;
+        after = an_str_is(type, "same") ? (total + 1) / 2 : total / 2;
+        a->before = total - after;
+    }
+    int64_t room = a->in + a->before + after - extent;
+    a->out = room < 0 ? 0 : room / a->stride + 1;
+    return room >= 0;
+}
+
+/* The node's spatial axis i; an unknown extent gives an unknown result. */
+static bool conv_frame(const an_node *node, int i, conv_axis *a)
+{
+    a->in = an_node_shape(node, "x")->dims[2 + i];
+    a->kernel = an_node_shape(node, "weight")->dims[2 + i];
+    a->stride = an_node_int_at(node, "strides", i);
+    a->dilation = an_node_int_at(node, "dilations", i);
+    if (a->in >= 0 && a->kernel >= 0) return axis_frame(node, i, a);
+    a->out = -1;
+    return true;
+}
+
+/* An I parameter of `count` elements from `min` to LIMIT. */
+static an_status check_counts(const an_node *node, const char *param, int count,
+                              int64_t min, an_error *err)
+{
+    an_status s = an_rule_count(node, param, count, err);
+    for (int i = 0; s == AN_OK && i < count; i++) {
+        int64_t v = an_node_int_at(node, param, i);
+        if (v < min || v > LIMIT)
+            s = an_node_fail(node, err, AN_ETYPE,
+                             "%s[%d] is %lld, expected %lld to 2^14", param, i,
+                             (long long)v, (long long)min);
+    }
+    return s;
+}
+
+static an_status check_pad_type(const an_node *node, an_error *err)
+{
+    static const char *const names[] = {"valid", "same", "same_lower",
+                                        "custom"};
+    an_str type = an_node_string(node, "pad_type");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (an_str_is(type, names[i])) return AN_OK;
+    return an_node_fail(
+        node, err, AN_ETYPE,
+        "pad_type is \"%.*s\", expected valid, same, same_lower or custom",
+        (int)(type.size < 32 ? type.size : 32), type.text);
+}
+
+static an_status check_settings(const an_node *node, int axes, an_error *err)
+{
+    an_status s = check_pad_type(node, err);
+    if (s == AN_OK) s = check_counts(node, "strides", axes, 1, err);
+    if (s == AN_OK) s = check_counts(node, "dilations", axes, 1, err);
+    if (s == AN_OK) s = check_counts(node, "pad", 2 * axes, 0, err);
+    return s;
+}
+
+static an_status check_channels(const an_node *node, an_error *err)
+{
+    const an_shape *x = an_node_shape(node, "x");
+    const an_shape *w = an_node_shape(node, "weight");
+    int64_t groups = an_node_int(node, "groups");
+    int64_t c = x->dims[1], o = w->dims[0], per_group = w->dims[1];
+    if (groups < 1 || (c > 0 && c % groups != 0) || (o > 0 && o % groups != 0))
+        return an_node_fail(node, err, AN_ETYPE,
+                            "groups is %lld, expected a divisor of %lld input "
+                            "and %lld output channels",
+                            (long long)groups, (long long)c, (long long)o);
+    if (c < 0 || an_dims_fit(per_group, c / groups)) return AN_OK;
+    return an_node_fail(node, err, AN_ETYPE,
+                        "weight is %s, expected %lld input channels (x is %s, "
+                        "groups %lld)",
+                        AN_SHAPE_STR(w), (long long)(c / groups),
+                        AN_SHAPE_STR(x), (long long)groups);
+}
+
+static an_status check_operands(const an_node *node, int n, an_error *err)
+{
+    an_status s = an_rule_results(node, n, 1, err);
+    if (s == AN_OK) s = an_rule_domain(node, "x", AN_DOMAIN_FLOAT, err);
+    if (s == AN_OK) s = an_rule_rank(node, "x", 3, 5, err);
+    if (s == AN_OK) s = an_rule_same_type(node, "x", "weight", err);
+    if (s != AN_OK) return s;
+    int rank = an_node_shape(node, "x")->rank;
+    s = an_rule_rank(node, "weight", rank, rank, err);
+    if (s == AN_OK) s = check_settings(node, rank - 2, err);
+    if (s == AN_OK) s = check_channels(node, err);
+    if (s != AN_OK) return s;
+    return an_rule_bias(node, an_node_shape(node, "weight")->dims[0], err);
+}
+
+static an_status shape_conv(const an_node *node, an_shape *out, int n,
+                            an_error *err)
+{
+    an_status s = check_operands(node, n, err);
+    if (s != AN_OK) return s;
+    an_shape r = *an_node_shape(node, "x");
+    const an_shape *w = an_node_shape(node, "weight");
+    r.dims[1] = w->dims[0];
+    for (int i = 0; i + 2 < r.rank; i++) {
+        conv_axis a;
+        if (!conv_frame(node, i, &a))
+            return an_node_fail(node, err, AN_ETYPE,
+                                "weight is %s, expected a kernel that fits "
+                                "into the padded x (%s) on axis %d",
+                                AN_SHAPE_STR(w),
+                                AN_SHAPE_STR(an_node_shape(node, "x")), i + 2);
+        r.dims[2 + i] = a.out;
+    }
+    if ((s = an_rule_size(node, &r, err)) != AN_OK) return s;
+    out[0] = r;
+    return AN_OK;
+}
+
+/* 1 x 1, one group, nothing skipped, nothing padded: a matrix product. */
+static bool is_pointwise(const an_node *node)
+{
+    if (an_node_int(node, "groups") != 1) return false;
+    for (int i = 0; i + 2 < an_node_shape(node, "x")->rank; i++) {
+        conv_axis a;
+        conv_frame(node, i, &a);
+        if (a.kernel != 1 || a.out != a.in || a.before != 0 || a.stride != 1)
+            return false;
+    }
+    return true;
+}
+
+/* out [N, O, P] = weight [O, C] . x [N, C, P], P = product of the spatial
+ * dimensions. */
+static bool contract_conv(const an_node *node, an_contract *out)
+{
+    if (!is_pointwise(node)) return false;
+    const an_shape *x = an_node_shape(node, "x");
+    int64_t o = an_node_shape(node, "weight")->dims[0], points = 1;
+    int64_t n = x->dims[0], c = x->dims[1];
+    for (int i = 2; i < x->rank; i++)
+        points *= x->dims[i];
+    *out = (an_contract){.a = 1,
+                         .b = 0,
+                         .a_shape = {x->dtype, 2, {o, c}},
+                         .b_shape = {x->dtype, 3, {n, c, points}},
+                         .out_shape = {x->dtype, 3, {n, o, points}},
+                         .bias = an_node_given(node, "bias") ? 2 : -1};
+    return true;
+}
+
+const an_op an_op_conv = {
+    .name = "conv",
+    .since = 15,
+    .params = "x:t weight:t bias:t? strides:I=1 pad_type:s=valid pad:I=0 "
+              "dilations:I=1 groups:i=1",
+    .cls = AN_CLASS_CONTRACTION,
+    .shape = shape_conv,
+    .contract = contract_conv,
+};

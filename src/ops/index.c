@@ -1,0 +1,64 @@
+/*
+ * gather: result = x[..axis] + indices[batch_dims..] + x[axis + 1..]. A
+ * negative index counts from the end.
+ */
+#include "ops/ops.h"
+
+static an_status check_gather(const an_node *node, int axis, int64_t batch,
+                              an_error *err)
+{
+    const an_shape *x = an_node_shape(node, "x");
+    const an_shape *indices = an_node_shape(node, "indices");
+    if (!an_dtype_is_integer(indices->dtype))
+        return an_node_fail(node, err, AN_ETYPE,
+                            "indices is %s, expected integers",
+                            AN_SHAPE_STR(indices));
+    bool fits = batch >= 0 && batch <= axis && batch <= indices->rank;
+    for (int64_t i = 0; fits && i < batch; i++)
+        fits = an_dims_fit(x->dims[i], indices->dims[i]);
+    if (!fits)
+        return an_node_fail(node, err, AN_ETYPE,
+                            "batch_dims is %lld, expected a number of equal "
+                            "leading axes of x (%s) and indices (%s) before "
+                            "axis %d",
+                            (long long)batch, AN_SHAPE_STR(x),
+                            AN_SHAPE_STR(indices), axis);
+    if (x->rank + indices->rank - 1 - batch <= AN_MAX_RANK) return AN_OK;
+    return an_node_fail(node, err, AN_ETYPE,
+                        "x is %s and indices %s, expected a result of rank at "
+                        "most %d",
+                        AN_SHAPE_STR(x), AN_SHAPE_STR(indices), AN_MAX_RANK);
+}
+
+static an_status shape_gather(const an_node *node, an_shape *out, int n,
+                              an_error *err)
+{
+    int axis;
+    an_status s = an_rule_results(node, n, 1, err);
+    if (s == AN_OK) s = an_rule_domain(node, "x", AN_DOMAIN_ANY, err);
+    if (s != AN_OK) return s;
+    const an_shape *x = an_node_shape(node, "x");
+    const an_shape *indices = an_node_shape(node, "indices");
+    int64_t batch = an_node_int(node, "batch_dims");
+    s = an_rule_axis(node, "axis", x->rank, &axis, err);
+    if (s == AN_OK) s = check_gather(node, axis, batch, err);
+    if (s != AN_OK) return s;
+    an_shape r = {.dtype = x->dtype};
+    for (int i = 0; i < axis; i++)
+        r.dims[r.rank++] = x->dims[i];
+    for (int i = (int)batch; i < indices->rank; i++)
+        r.dims[r.rank++] = indices->dims[i];
+    for (int i = axis + 1; i < x->rank; i++)
+        r.dims[r.rank++] = x->dims[i];
+    if ((s = an_rule_size(node, &r, err)) != AN_OK) return s;
+    out[0] = r;
+    return AN_OK;
+}
+
+const an_op an_op_gather = {
+    .name = "gather",
+    .since = 15,
+    .params = "x:t indices:t axis:i=0 batch_dims:i=0 validate_indices:b=false",
+    .cls = AN_CLASS_OTHER,
+    .shape = shape_gather,
+};

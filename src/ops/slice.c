@@ -1,0 +1,253 @@
+/* Parts and repetitions of a tensor: slice_by_size, slice_by_index, pad, tile.
+ */
+#include "ops/ops.h"
+
+/* Elements begin, begin + stride, .. of one axis. */
+typedef struct span {
+    int64_t begin, stride, length;
+    bool squeezed;
+} span;
+
+static an_status fail_span(const an_node *node, int axis, an_error *err)
+{
+    return an_node_fail(node, err, AN_ETYPE,
+                        "expected at least one element inside x (%s) on axis "
+                        "%d",
+                        AN_SHAPE_STR(an_node_shape(node, "x")), axis);
+}
+
+/* slice_by_size: a negative begin adds the dimension, size -1 goes to the end.
+ * False: out of x. */
+static bool size_span(const an_node *node, int i, span *out)
+{
+    int64_t d = an_node_shape(node, "x")->dims[i];
+    int64_t begin = an_node_int_at(node, "begin", i);
+    int64_t size = an_node_int_at(node, "size", i);
+    *out = (span){begin, 1, size, false};
+    if (d < 0) return size == -1 || size > 0;
+    if (begin < -d || begin >= d) return false;
+    if (begin < 0) out->begin = begin + d;
+    if (size == -1) out->length = d - out->begin;
+    return out->length > 0 && out->length <= d - out->begin;
+}
+
+static an_status shape_slice_by_size(const an_node *node, an_shape *out, int n,
+                                     an_error *err)
+{
+    an_shape r;
+    an_status s = an_shape_as_any(node, &r, n, err);
+    if (s != AN_OK) return s;
+    s = an_rule_count(node, "begin", r.rank, err);
+    if (s == AN_OK) s = an_rule_count(node, "size", r.rank, err);
+    for (int i = 0; i < r.rank && s == AN_OK; i++) {
+        span p;
+        if (!size_span(node, i, &p)) return fail_span(node, i, err);
+        r.dims[i] = p.length;
+    }
+    if (s == AN_OK) out[0] = r;
+    return s;
+}
+
+static bool view_slice_by_size(const an_node *node, an_view *out)
+{
+    *out = (an_view){.kind = AN_VIEW_SLICE};
+    for (int i = 0; i < an_node_shape(node, "x")->rank; i++) {
+        span p;
+        size_span(node, i, &p);
+        out->begin[i] = p.begin;
+        out->stride[i] = p.stride;
+        out->length[i] = p.length;
+    }
+    return true;
+}
+
+/* A begin or end of a Python slice over d elements. */
+static int64_t clamp_bound(int64_t at, int64_t d, int64_t stride)
+{
+    int64_t low = stride < 0 ? -1 : 0, high = stride < 0 ? d - 1 : d;
+    if (at < 0) at = at < -d ? -d - 1 : at;
+    if (at < 0) at += d;
+    return at < low ? low : at > high ? high : at;
+}
+
+/*
+ * slice_by_index on an axis of d >= 0 elements: Python's begin:end:stride. A
+ * masked begin is the first element (the last for a negative stride), a masked
+ * end goes on to the other end. Squeezed: the element begin alone.
+ */
+static bool index_span(const an_node *node, int i, span *out)
+{
+    int64_t d = an_node_shape(node, "x")->dims[i];
+    int64_t begin = an_node_int_at(node, "begin", i);
+    int64_t end = an_node_int_at(node, "end", i);
+    int64_t stride = an_node_int_at(node, "stride", i);
+    if (stride == 0 || stride < -INT32_MAX || stride > INT32_MAX) return false;
+    if (an_node_int_at(node, "squeeze_mask", i)) {
+        *out = (span){begin < 0 ? begin + d : begin, 1, 1, true};
+        return begin >= -d && begin < d;
+    }
+    begin = clamp_bound(begin, d, stride);
+    end = clamp_bound(end, d, stride);
+    if (an_node_int_at(node, "begin_mask", i)) begin = stride < 0 ? d - 1 : 0;
+    if (an_node_int_at(node, "end_mask", i)) end = stride < 0 ? -1 : d;
+    int64_t extent = stride < 0 ? begin - end : end - begin;
+    int64_t step = stride < 0 ? -stride : stride;
+    *out =
+        (span){begin, stride, extent <= 0 ? 0 : (extent - 1) / step + 1, false};
+    return extent > 0;
+}
+
+static an_status check_slice_by_index(const an_node *node, int rank,
+                                      an_error *err)
+{
+    static const char *const params[] = {
+        "begin", "end", "stride", "begin_mask", "end_mask", "squeeze_mask"};
+    for (size_t i = 0; i < sizeof params / sizeof *params; i++) {
+        an_status s = an_rule_count(node, params[i], rank, err);
+        if (s != AN_OK) return s;
+    }
+    return AN_OK;
+}
+
+static an_status shape_slice_by_index(const an_node *node, an_shape *out, int n,
+                                      an_error *err)
+{
+    an_shape x, r = {0};
+    an_status s = an_shape_as_any(node, &x, n, err);
+    if (s != AN_OK) return s;
+    r.dtype = x.dtype;
+    s = check_slice_by_index(node, x.rank, err);
+    if (s != AN_OK) return s;
+    for (int i = 0; i < x.rank; i++) {
+        span p = {.length = -1,
+                  .squeezed = an_node_int_at(node, "squeeze_mask", i) != 0};
+        if (x.dims[i] >= 0 && !index_span(node, i, &p))
+            return fail_span(node, i, err);
+        if (!p.squeezed) r.dims[r.rank++] = p.length;
+    }
+    out[0] = r;
+    return AN_OK;
+}
+
+static bool view_slice_by_index(const an_node *node, an_view *out)
+{
+    *out = (an_view){.kind = AN_VIEW_SLICE};
+    for (int i = 0; i < an_node_shape(node, "x")->rank; i++) {
+        span p;
+        index_span(node, i, &p);
+        out->begin[i] = p.begin;
+        out->stride[i] = p.stride;
+        out->length[i] = p.length;
+    }
+    return true;
+}
+
+/* Elements before and after axis i; pad lists the last axes. */
+static void pad_of(const an_node *node, int rank, int i, int64_t *before,
+                   int64_t *after)
+{
+    int at = i - (rank - an_node_n(node, "pad") / 2);
+    *before = at < 0 ? 0 : an_node_int_at(node, "pad", 2 * at);
+    *after = at < 0 ? 0 : an_node_int_at(node, "pad", 2 * at + 1);
+}
+
+/* The most that a mode can add on one side of d elements. */
+static int64_t pad_limit(const an_node *node, int64_t d)
+{
+    an_str mode = an_node_string(node, "mode");
+    if (d < 0 || an_str_is(mode, "constant")) return (int64_t)1 << 40;
+    return an_str_is(mode, "reflect") ? d - 1 : d;
+}
+
+static an_status check_pad(const an_node *node, int rank, an_error *err)
+{
+    an_str mode = an_node_string(node, "mode");
+    int n = an_node_n(node, "pad");
+    if (!an_str_is(mode, "constant") && !an_str_is(mode, "reflect") &&
+        !an_str_is(mode, "replicate"))
+        return an_node_fail(
+            node, err, AN_ETYPE,
+            "mode is \"%.*s\", expected constant, reflect or replicate",
+            (int)(mode.size < 32 ? mode.size : 32), mode.text);
+    if (n % 2 == 0 && n <= 2 * rank) return AN_OK;
+    return an_node_fail(node, err, AN_ETYPE,
+                        "pad has %d elements, expected an even number up to %d",
+                        n, 2 * rank);
+}
+
+static an_status shape_pad(const an_node *node, an_shape *out, int n,
+                           an_error *err)
+{
+    an_shape r;
+    an_status s = an_shape_as_any(node, &r, n, err);
+    if (s != AN_OK) return s;
+    if ((s = check_pad(node, r.rank, err)) != AN_OK) return s;
+    for (int i = 0; i < r.rank; i++) {
+        int64_t before, after, most = pad_limit(node, r.dims[i]);
+        pad_of(node, r.rank, i, &before, &after);
+        if (before < 0 || after < 0 || before > most || after > most)
+            return an_node_fail(node, err, AN_ETYPE,
+                                "pad is %lld and %lld on axis %d, expected 0 "
+                                "to %lld",
+                                (long long)before, (long long)after, i,
+                                (long long)most);
+        if (r.dims[i] > 0) r.dims[i] += before + after;
+    }
+    if ((s = an_rule_size(node, &r, err)) == AN_OK) out[0] = r;
+    return s;
+}
+
+static an_status shape_tile(const an_node *node, an_shape *out, int n,
+                            an_error *err)
+{
+    an_shape r;
+    an_status s = an_shape_as_any(node, &r, n, err);
+    if (s != AN_OK) return s;
+    if ((s = an_rule_count(node, "reps", r.rank, err)) != AN_OK) return s;
+    for (int i = 0; i < r.rank; i++) {
+        int64_t reps = an_node_int_at(node, "reps", i);
+        if (reps < 1 || (r.dims[i] > 0 && reps > INT64_MAX / r.dims[i]))
+            return an_node_fail(node, err, AN_ETYPE,
+                                "reps[%d] is %lld, expected 1 or more that "
+                                "keep the result in memory",
+                                i, (long long)reps);
+        if (r.dims[i] > 0) r.dims[i] *= reps;
+    }
+    if ((s = an_rule_size(node, &r, err)) == AN_OK) out[0] = r;
+    return s;
+}
+
+const an_op an_op_slice_by_size = {
+    .name = "slice_by_size",
+    .since = 15,
+    .params = "x:t begin:I size:I",
+    .cls = AN_CLASS_VIEW,
+    .shape = shape_slice_by_size,
+    .view = view_slice_by_size,
+};
+
+const an_op an_op_slice_by_index = {
+    .name = "slice_by_index",
+    .since = 15,
+    .params = "x:t begin:I end:I stride:I=1 begin_mask:B=false "
+              "end_mask:B=false squeeze_mask:B=false",
+    .cls = AN_CLASS_VIEW,
+    .shape = shape_slice_by_index,
+    .view = view_slice_by_index,
+};
+
+const an_op an_op_pad = {
+    .name = "pad",
+    .since = 15,
+    .params = "x:t pad:I mode:s=constant constant_val:f=0",
+    .cls = AN_CLASS_OTHER,
+    .shape = shape_pad,
+};
+
+const an_op an_op_tile = {
+    .name = "tile",
+    .since = 15,
+    .params = "x:t reps:I",
+    .cls = AN_CLASS_OTHER,
+    .shape = shape_tile,
+};
