@@ -9,7 +9,7 @@ WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
             -Wformat=2 -Wimplicit-fallthrough -Wdouble-promotion
 WERROR   ?= -Werror
 PKGS      = jansson openblas
-CPPFLAGS += -Iinclude -Isrc -D_POSIX_C_SOURCE=200809L
+CPPFLAGS += -Iinclude -Isrc -D_POSIX_C_SOURCE=200809L -D_DARWIN_C_SOURCE
 CFLAGS   += -std=c17 $(OPT) $(WARN) $(WERROR) -ffp-contract=off -fvisibility=hidden -pthread
 LDLIBS   += $(shell pkg-config --libs $(PKGS)) -lm -pthread
 
@@ -31,7 +31,10 @@ $(BUILD)/libanemone.a: $(OBJ)
 $(BUILD)/anemone: $(CLI:%.c=$(BUILD)/%.o) $(BUILD)/libanemone.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libanemone.a
+# The test allocator stands before the library, whose own is then left out.
+$(BUILD)/tests/%.o: CPPFLAGS += -Itests
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/alloc_fail.o \
+                       $(BUILD)/libanemone.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
 check: $(UNIT:%.c=$(BUILD)/%)

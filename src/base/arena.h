@@ -5,6 +5,8 @@
 #ifndef AN_BASE_ARENA_H
 #define AN_BASE_ARENA_H
 
+#include "anemone/status.h"
+
 #include <stddef.h>
 
 typedef struct an_arena {
@@ -19,9 +21,6 @@ void *an_arena_alloc(an_arena *arena, size_t bytes);
 void *an_arena_array(an_arena *arena, size_t n, size_t size);
 char *an_arena_strndup(an_arena *arena, const char *text, size_t size);
 /* printf into the arena; NULL when memory could not be had. */
-#if defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
-char *an_arena_printf(an_arena *arena, const char *format, ...);
+char *an_arena_printf(an_arena *arena, const char *format, ...) AN_PRINTF(2, 3);
 
 #endif

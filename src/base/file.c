@@ -5,10 +5,6 @@
  * written in place. Locks are flock's: they belong to the open file, so they
  * end with the process and a second one in the same process is refused too.
  */
-#ifdef __APPLE__
-#define _DARWIN_C_SOURCE /* F_FULLFSYNC, flock */
-#endif
-
 #include "base/file.h"
 
 #include "base/alloc.h"

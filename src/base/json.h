@@ -17,8 +17,9 @@ an_status an_json_parse(const char *text, size_t size, const char *name,
                         json_t **out, an_error *err);
 an_status an_json_load(const char *path, json_t **out, an_error *err);
 
-/* Read object[key] into *out. A missing key leaves *out (the default) alone
- * and is well; a value of another type or out of [min, max] is AN_EFORMAT. */
+/* Read object[key] into *out. A missing key, or null, leaves *out (the default)
+ * alone and is well; a value of another type or out of [min, max] is
+ * AN_EFORMAT. */
 an_status an_json_int(const json_t *object, const char *key, int64_t min,
                       int64_t max, int64_t *out, an_error *err);
 an_status an_json_real(const json_t *object, const char *key, double *out,

@@ -2,7 +2,8 @@
  * The safetensors format: uint64 little-endian N, N bytes of JSON that start
  * with '{', then the tensors' bytes, row-major, little-endian, without holes.
  * Source: the format's README in huggingface/safetensors. Refused here:
- * N above 100 MB, overlap, holes, overflow, shapes that do not fit the range.
+ * N above 100 MB, overlap, holes, overflow, shapes that do not fit the range,
+ * duplicate names, element types that an_dtype does not have.
  */
 #ifndef AN_BASE_SAFETENSORS_H
 #define AN_BASE_SAFETENSORS_H
@@ -15,7 +16,8 @@ typedef struct an_st_tensor {
     an_dtype dtype; /* fp16 fp32 fp64 bf16 int8.. uint64 bool */
     int rank;
     int64_t shape[AN_MAX_RANK];
-    const void *data; /* in the map; for writing: in caller's memory */
+    /* Aligned to its element. Read: the an_st's; written: the caller's. */
+    const void *data;
     size_t size_bytes;
 } an_st_tensor;
 
@@ -27,6 +29,7 @@ an_status an_st_open(const char *path, an_st **out, an_error *err);
 an_status an_st_open_bytes(const void *data, size_t size, const char *name,
                            an_st **out, an_error *err);
 void an_st_close(an_st *st);
+/* In the order of their bytes in the file. */
 int an_st_count(const an_st *st);
 const an_st_tensor *an_st_at(const an_st *st, int i);
 const an_st_tensor *an_st_find(const an_st *st, const char *name);

@@ -1,4 +1,5 @@
 /* Status, memory, arenas, half floats, random numbers and files. */
+#include "alloc_fail.h"
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/clock.h"
@@ -101,6 +102,44 @@ static void test_arena(void **state)
     assert_true(arena.used_bytes > 3000 * 428 / 2);
     an_arena_fini(&arena);
     assert_int_equal(arena.used_bytes, 0);
+}
+
+static an_status fill_arena(void *ctx, an_error *err)
+{
+    (void)ctx;
+    an_status s = AN_OK;
+    an_arena arena;
+    an_arena_init(&arena);
+    for (int i = 0; i < 3 && s == AN_OK; i++)
+        if (!an_arena_alloc(&arena, 5000))
+            s = an_fail(err, AN_ENOMEM, "arena: out of memory");
+    an_arena_fini(&arena);
+    return s;
+}
+
+static an_status leak(void *ctx, an_error *err)
+{
+    char **kept = ctx;
+    *kept = an_strdup("kept");
+    return *kept ? AN_OK : an_fail(err, AN_ENOMEM, "out of memory");
+}
+
+static an_status ignore_failure(void *ctx, an_error *err)
+{
+    (void)ctx, (void)err;
+    an_free(an_alloc(1));
+    return AN_OK;
+}
+
+/* The sweep itself must see a leak and a failure that is passed over. */
+static void test_allocation_failures(void **state)
+{
+    (void)state;
+    assert_int_equal(alloc_sweep(fill_arena, NULL), 2);
+    char *kept = NULL;
+    assert_int_equal(alloc_sweep(leak, &kept), -1);
+    an_free(kept);
+    assert_int_equal(alloc_sweep(ignore_failure, NULL), -1);
 }
 
 /* ---- half floats ---- */
@@ -348,6 +387,31 @@ static void test_lock(void **state)
     an_lock_release(&lock);
 }
 
+static an_status write_and_read(void *ctx, an_error *err)
+{
+    (void)ctx;
+    char path[100], *data = NULL;
+    size_t size = 0;
+    in_folder(path, sizeof path, "swept/a");
+    an_status s = an_file_write(path, "x", 1, err);
+    if (s == AN_OK) s = an_file_read(path, 9, &data, &size, err);
+    an_free(data);
+    in_folder(path, sizeof path, "swept/b/c");
+    if (s == AN_OK) s = an_dir_make(path, err);
+    in_folder(path, sizeof path, "swept/b");
+    if (s == AN_OK) s = an_dir_remove(path, err);
+    return s;
+}
+
+static void test_file_allocation_failures(void **state)
+{
+    (void)state;
+    char path[100];
+    in_folder(path, sizeof path, "swept");
+    assert_int_equal(an_dir_make(path, NULL), AN_OK);
+    assert_true(alloc_sweep(write_and_read, NULL) > 5);
+}
+
 static void test_clock(void **state)
 {
     (void)state;
@@ -364,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_grow),
         cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_allocation_failures),
         cmocka_unit_test(test_half_round_trip),
         cmocka_unit_test(test_half_rounding),
         cmocka_unit_test(test_half_is_not_rounded_twice),
@@ -376,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_empty_file),
         cmocka_unit_test(test_folders),
         cmocka_unit_test(test_lock),
+        cmocka_unit_test(test_file_allocation_failures),
         cmocka_unit_test(test_clock),
     };
     return cmocka_run_group_tests_name("base", tests, make_folder,
