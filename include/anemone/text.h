@@ -20,8 +20,8 @@ AN_API an_status an_tokenizer_save(const an_tokenizer *t, const char *path,
                                    an_error *err);
 AN_API int64_t an_tokenizer_vocab_size(const an_tokenizer *t);
 AN_API int32_t an_tokenizer_end_of_text(const an_tokenizer *t);
-/* Appends the text's ids; the caller frees *ids with an_text_free-like
- * an_tokens_free. */
+/* Appends the text's ids to the *n that *ids holds (NULL: none); the caller
+ * frees *ids with an_tokens_free. */
 AN_API an_status an_tokenizer_encode(const an_tokenizer *t, const char *text,
                                      size_t size, int32_t **ids, size_t *n,
                                      an_error *err);
@@ -29,6 +29,16 @@ AN_API void an_tokens_free(int32_t *ids);
 /* The bytes of one id (borrowed), size 0 for special ids. */
 AN_API const char *an_tokenizer_bytes(const an_tokenizer *t, int32_t id,
                                       size_t *size);
+
+/* What data files hold. */
+typedef enum an_data_kind {
+    AN_DATA_TEXT,   /* needs a tokenizer */
+    AN_DATA_TOKENS, /* ids of 16 bits: llm.c's shards, or raw .bin, .u16 */
+    AN_DATA_RANDOM, /* the single word "random": synthetic ids */
+} an_data_kind;
+/* The kind of the first file; an_dataset_open refuses a mixture. */
+AN_API an_status an_data_detect(const char *const *paths, int n_paths,
+                                an_data_kind *out, an_error *err);
 
 typedef struct an_dataset an_dataset;
 typedef enum an_split { AN_SPLIT_TRAIN, AN_SPLIT_VALIDATION } an_split;
@@ -41,14 +51,17 @@ typedef struct an_dataset_options {
     int64_t vocab_size;
     int64_t sequence;
     uint64_t seed;
-    double validation_share; /* of the windows, taken from the end: 0.1 */
+    /* Of the windows, taken from the end: 0.1. At 0 there are none to validate,
+     * at 1 none to train. */
+    double validation_share;
 } an_dataset_options;
 
 /*
  * Token windows of sequence + 1 ids. Window i of a split is fixed by the files
  * and the sequence length; the order of training windows is a permutation of
  * each epoch fixed by (seed, epoch). Files are mapped, not read: they may be
- * larger than memory. Every id is checked against vocab_size when read.
+ * larger than memory. Every id is checked against vocab_size when read: an
+ * error names the file and the offset.
  */
 AN_API an_status an_dataset_open(const an_dataset_options *options,
                                  an_dataset **out, an_error *err);
