@@ -211,7 +211,9 @@ double an_node_real(const an_node *n, const char *param);
 int an_node_n(const an_node *n, const char *param);
 /* Element i; the default when not given; the default of "=1" for any i. */
 int64_t an_node_int_at(const an_node *n, const char *param, int i);
+/* A default is not followed by a 0: compare with an_node_string_is. */
 an_str an_node_string(const an_node *n, const char *param);
+bool an_node_string_is(const an_node *n, const char *param, const char *text);
 /* An axis parameter, negative counted from the end of `rank`. False: out of
  * range. */
 bool an_node_axis(const an_node *n, const char *param, int rank, int *out);
