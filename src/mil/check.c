@@ -23,6 +23,11 @@ bool an_is_identifier(const char *text, size_t size)
     return size > 0;
 }
 
+bool an_op_is_const(const an_op *op)
+{
+    return op == an_ops[AN_OP_const];
+}
+
 static const char *kind_text(char kind)
 {
     switch (kind) {

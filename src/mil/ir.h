@@ -66,9 +66,9 @@ typedef struct an_attr {
 struct an_value {
     const char *name; /* unique in its function; NULL: an inline literal */
     const an_type *type;
-    const an_node *def; /* NULL: a parameter or an inline literal */
-    int result;         /* index among the results of def */
-    int id;             /* dense in its function, for side tables */
+    const an_node *def;        /* NULL: a parameter or an inline literal */
+    int result;                /* index among the results of def */
+    int id;                    /* dense in its function, for side tables */
     const an_literal *literal; /* known at compile time: results of const,
                                   inline literals; else NULL */
     int line, column;
@@ -144,7 +144,8 @@ an_status an_build_status(const an_builder *b);
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-an_value *an_build_fail(an_builder *b, an_status code, const char *format, ...);
+an_value *
+an_build_fail(an_builder *b, an_status code, const char *format, ...);
 /* A copy of `node` of another function (or module), its values replaced by
  * map[value->id]; results are entered into map. Inline literals and constants
  * are copied. False after an error. */

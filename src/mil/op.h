@@ -81,8 +81,8 @@ typedef struct an_product {
 /* One step of differentiation: `b` builds the backward function. */
 typedef struct an_vjp {
     an_builder *b;
-    const an_node *node;   /* the forward node */
-    an_value *const *dy;   /* adjoints of its results; NULL: none arrives */
+    const an_node *node; /* the forward node */
+    an_value *const *dy; /* adjoints of its results; NULL: none arrives */
     /* The forward value inside the backward function: a constant, a tap, an
      * input, or computed again. */
     an_value *(*get)(struct an_vjp *v, const an_value *forward);
@@ -134,11 +134,11 @@ typedef bool an_view_fn(const an_node *node, an_view *out);
  * a[.., m, k] b[.., k, n], numpy broadcast of leading axes. Operands are
  * indices into the node's tensors (an_eval.in order). */
 typedef struct an_contract {
-    int a, b;                 /* which tensors */
+    int a, b; /* which tensors */
     bool transpose_a, transpose_b;
     an_shape a_shape, b_shape, out_shape; /* operands as reshaped (ranks >= 2,
                                              before transposes) */
-    int bias;                 /* tensor of [m] or -1 */
+    int bias;                             /* tensor of [m] or -1 */
 } an_contract;
 /* False: this instance (a 3x3 convolution) is none; use the kernel. */
 typedef bool an_contract_fn(const an_node *node, an_contract *out);
@@ -211,9 +211,8 @@ double an_node_real(const an_node *n, const char *param);
 int an_node_n(const an_node *n, const char *param);
 /* Element i; the default when not given; the default of "=1" for any i. */
 int64_t an_node_int_at(const an_node *n, const char *param, int i);
-/* A default is not followed by a 0: compare with an_node_string_is. */
+/* A default is not followed by a 0. */
 an_str an_node_string(const an_node *n, const char *param);
-bool an_node_string_is(const an_node *n, const char *param, const char *text);
 /* An axis parameter, negative counted from the end of `rank`. False: out of
  * range. */
 bool an_node_axis(const an_node *n, const char *param, int rank, int *out);
@@ -227,7 +226,8 @@ an_value *an_node_tensor(const an_node *n, int i);
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5)))
 #endif
-an_status an_node_fail(const an_node *n, an_error *err, an_status code,
-                       const char *format, ...);
+an_status
+an_node_fail(const an_node *n, an_error *err, an_status code,
+             const char *format, ...);
 
 #endif

@@ -13,7 +13,7 @@
 typedef struct check {
     const an_function *f;
     an_names names;
-    bool *defined; /* by id */
+    const an_value **defined; /* by id */
     an_error *err;
 } check;
 
@@ -34,7 +34,7 @@ static an_status define(check *c, const an_value *v)
         return fail(c, "is defined twice", v->name);
     if (!an_names_add(&c->names, v->name, strlen(v->name), NULL))
         return an_fail(c->err, AN_ENOMEM, "%s: no memory", c->f->name);
-    c->defined[v->id] = true;
+    c->defined[v->id] = v;
     return AN_OK;
 }
 
@@ -61,8 +61,8 @@ static an_status check_operand(const check *c, const an_operand *o)
     if (!v->name)
         return v->literal ? check_literal(c, v)
                           : fail(c, "has neither name nor literal", NULL);
-    if (v->id < 0 || v->id >= c->f->n_values || !c->defined[v->id])
-        return fail(c, "is used before it is defined", v->name);
+    if (v->id < 0 || v->id >= c->f->n_values || c->defined[v->id] != v)
+        return fail(c, "is not defined before its use", v->name);
     return AN_OK;
 }
 
@@ -114,7 +114,7 @@ static an_status check_results(const check *c)
         const an_value *v = f->results[i];
         an_name *name =
             v->name ? an_names_find(&c->names, v->name, strlen(v->name)) : NULL;
-        if (!name || !c->defined[v->id])
+        if (!name || v->id >= f->n_values || c->defined[v->id] != v)
             return fail(c, "is a result and not defined", v->name);
         if (name->next++ > 0) return fail(c, "is a result twice", v->name);
     }
