@@ -1,32 +1,22 @@
 /*
- * From functions to programs that an engine accepts: a list of passes, each
- * from a function to a function, and the text with its weight file at the end.
+ * From differentiated functions to programs that an engine accepts: passes,
+ * each from a function to a function, and the text with its weight file at the
+ * end.
  */
 #ifndef AN_LOWER_LOWER_H
 #define AN_LOWER_LOWER_H
 
 #include "anemone/engine.h"
+#include "anemone/grad.h"
 #include "mil/ir.h"
 
-/*
- * A copy of `f` in `into`, named `name`, that computes `results` (values of f
- * by name) from f's parameters and from `inputs` (values of f that become
- * parameters). Nodes that no result needs are dropped, and so are parameters.
- */
-an_status an_lower_extract(const an_function *f, an_module *into,
-                           const char *name, const char *const *inputs,
-                           int n_inputs, const char *const *results,
-                           int n_results, an_error *err);
+typedef struct an_lower_options {
+    /* Ports' last axis is widened to a multiple of this; 1: left alone.
+     * Hardware: 32, rows of 64 bytes in fp16 (mil.md S6, five projects). */
+    int columns;
+} an_lower_options;
 
-/*
- * Ports whose last axis is not a multiple of 32 are widened to one: inputs are
- * sliced, outputs padded with zeros. Source of the rule: mil.md S6 (rows of 64
- * bytes), stated for all types.
- */
-an_status an_lower_pad_ports(const an_function *f, an_module *into,
-                             const char *name, an_error *err);
-
-/* A program ready for an_engine_compile, owner of its text and weight file. */
+/* A program ready for an_engine_compile: owns its text and weight file. */
 typedef struct an_lowered {
     an_source source;
     an_blob blob;
@@ -34,10 +24,25 @@ typedef struct an_lowered {
     void *blob_data;
 } an_lowered;
 
-/* All passes over one function of a module, then the text; constants of more
- * than 16 elements go to the weight file (but fp64, which blobs lack). */
-an_status an_lower_program(const an_function *f, an_lowered *out,
-                           an_error *err);
+/* All passes over one function, then its text, as function "main". */
+an_status an_lower_function(const an_function *f, const an_lower_options *o,
+                            an_lowered *out, an_error *err);
 void an_lowered_free(an_lowered *l);
+
+/*
+ * Cuts a function into a chain of programs: cuts[i] names values, separated by
+ * blanks, that end program i and are inputs of the later ones. A result is
+ * returned by the first program that computes it. Adds n_cuts + 1 functions to
+ * `into`, "<name>_0", "<name>_1", ...; without cuts one, "<name>_0".
+ */
+an_status an_lower_cut(const an_function *f, an_module *into, const char *name,
+                       const char *const *cuts, int n_cuts, an_error *err);
+
+/* The passes, for their tests: each adds a function `name` to `into`. */
+typedef an_status an_pass_fn(const an_function *f, an_module *into,
+                             const char *name, const an_lower_options *o,
+                             an_error *err);
+/* Inputs are sliced, outputs padded with zeros, to o->columns. */
+an_pass_fn an_pass_pad_ports;
 
 #endif

@@ -1,0 +1,144 @@
+/*
+ * The list of passes, and the end of it: large constants move to a weight file
+ * and the function is printed. An engine gets nothing but the result.
+ */
+#include "lower/lower.h"
+
+#include "base/alloc.h"
+#include "mil/blob.h"
+#include "mil/op.h"
+
+#include <stdio.h>
+
+static const struct {
+    const char *name;
+    an_pass_fn *run;
+} passes[] = {
+    {"pad_ports", an_pass_pad_ports},
+};
+
+/* Constants of more elements than this go to the weight file. */
+enum { INLINE_ELEMENTS = 16 };
+#define BLOB_PATH "@model_path/weights/weight.bin"
+
+typedef struct outline {
+    an_builder *b;
+    an_blob_writer *blobs;
+    int n_blobs;
+    an_value **map;
+} outline;
+
+static bool goes_to_blob(const an_literal *l)
+{
+    return l->kind == AN_LIT_DATA && l->n > INLINE_ELEMENTS &&
+           l->type->shape.dtype != AN_FP64; /* blobs have no fp64 */
+}
+
+static an_status outline_constant(outline *o, const an_node *n, an_error *err)
+{
+    an_value *v = n->results[0];
+    an_literal l = *v->literal;
+    an_status s = an_blob_writer_add(o->blobs, l.type->shape.dtype,
+                                     (int64_t)l.n, l.data, &l.offset, err);
+    if (s != AN_OK) return s;
+    l.kind = AN_LIT_BLOB;
+    l.path = (an_str){BLOB_PATH, sizeof BLOB_PATH - 1};
+    o->map[v->id] = an_build_literal(o->b, v->name, &l);
+    o->n_blobs++;
+    return AN_OK;
+}
+
+static an_status outline_nodes(outline *o, const an_function *f, an_error *err)
+{
+    for (int i = 0; i < f->n_params; i++)
+        o->map[f->params[i]->id] =
+            an_build_param(o->b, f->params[i]->name, f->params[i]->type->shape);
+    for (int i = 0; i < f->n_nodes; i++) {
+        const an_node *n = f->nodes[i];
+        if (n->n_results == 1 && n->results[0]->literal &&
+            goes_to_blob(n->results[0]->literal)) {
+            an_status s = outline_constant(o, n, err);
+            if (s != AN_OK) return s;
+        } else if (!an_build_copy(o->b, n, o->map)) {
+            break; /* an_build_end reports it */
+        }
+    }
+    for (int i = 0; i < f->n_results; i++)
+        an_build_result(o->b, o->map[f->results[i]->id]);
+    return AN_OK;
+}
+
+/* f as "main" of `into`, its large constants in out's weight file. */
+static an_status outline_constants(const an_function *f, an_module *into,
+                                   an_lowered *out, an_error *err)
+{
+    outline o = {0};
+    an_status s = AN_ENOMEM;
+    o.map = an_alloc_array((size_t)f->n_values + 1, sizeof(an_value *));
+    if (!o.map) return an_fail(err, s, "lower: no memory");
+    if ((s = an_blob_writer_new(&o.blobs, err)) != AN_OK) goto done;
+    s = an_build_begin(into, "main", f->opset, &o.b, err);
+    if (s == AN_OK) {
+        s = outline_nodes(&o, f, err);
+        an_status end = an_build_end(o.b, err);
+        if (s == AN_OK) s = end;
+    }
+    if (s == AN_OK && o.n_blobs > 0) {
+        s = an_blob_writer_take(o.blobs, &out->blob_data, &out->blob.size, err);
+        o.blobs = NULL;
+        out->blob.data = out->blob_data;
+        out->blob.path = BLOB_PATH;
+    }
+done:
+    an_blob_writer_free(o.blobs);
+    an_free(o.map);
+    return s;
+}
+
+static an_status finish(const an_function *f, an_lowered *out, an_error *err)
+{
+    an_module *m = NULL;
+    an_lowered l = {0};
+    an_status s = an_module_new(&m, err);
+    if (s == AN_OK) s = outline_constants(f, m, &l, err);
+    if (s == AN_OK) s = an_mil_verify(m, "lower", err);
+    if (s == AN_OK) s = an_mil_print(m, &l.text, &l.source.size, err);
+    an_module_free(m);
+    if (s != AN_OK) {
+        an_lowered_free(&l);
+        return s;
+    }
+    *out = l;
+    out->source.text = out->text;
+    out->source.name = "lowered program";
+    out->source.function = "main";
+    out->source.blobs = out->blob_data ? &out->blob : NULL;
+    out->source.n_blobs = out->blob_data ? 1 : 0;
+    return AN_OK;
+}
+
+an_status an_lower_function(const an_function *f, const an_lower_options *o,
+                            an_lowered *out, an_error *err)
+{
+    an_module *stage = NULL;
+    an_status s = AN_OK;
+    for (size_t i = 0; s == AN_OK && i < sizeof passes / sizeof *passes; i++) {
+        an_module *next = NULL;
+        s = an_module_new(&next, err);
+        if (s == AN_OK) s = passes[i].run(f, next, "main", o, err);
+        if (s == AN_OK) s = an_mil_verify(next, passes[i].name, err);
+        an_module_free(stage);
+        stage = next;
+        if (s == AN_OK) f = an_module_function(stage, "main");
+    }
+    if (s == AN_OK) s = finish(f, out, err);
+    an_module_free(stage);
+    return s;
+}
+
+void an_lowered_free(an_lowered *l)
+{
+    an_text_free(l->text);
+    an_free(l->blob_data);
+    *l = (an_lowered){0};
+}
