@@ -1,0 +1,86 @@
+/*
+ * Engines, pool and weights of a model; evaluation on any net.
+ */
+#include "train/placed.h"
+
+#include <string.h>
+
+an_status an_placed_open(an_placed *p, const char *engine, an_numerics numerics,
+                         int threads, an_weights_use use, an_error *err)
+{
+    an_status s = an_pool_open(threads, &p->pool, err);
+    if (s != AN_OK) return s;
+    an_engine_options o = {
+        .name = engine, .numerics = numerics, .pool = p->pool};
+    if ((s = an_engine_open(&o, &p->engine, err)) != AN_OK) return s;
+    /* The head is fp32 and always `ieee`, but in exact runs. */
+    o.name = "cpu";
+    o.numerics = numerics == AN_NUMERICS_EXACT ? numerics : AN_NUMERICS_IEEE;
+    if ((s = an_engine_open(&o, &p->cpu, err)) != AN_OK) return s;
+    an_engine_get_facts(p->engine, &p->facts);
+    p->numerics = numerics;
+    bool chip = strcmp(p->facts.chip, "cpu") != 0;
+    p->columns = chip ? 32 : 1;
+    p->dtype = numerics == AN_NUMERICS_EXACT ? AN_FP64
+               : chip                        ? AN_FP16
+                                             : AN_FP32;
+    an_model_get_facts(p->model, &p->model_facts);
+    return an_weights_new(p->model,
+                          numerics == AN_NUMERICS_EXACT ? AN_FP64 : AN_FP32,
+                          use, p->cpu, &p->weights, err);
+}
+
+void an_placed_fini(an_placed *p)
+{
+    an_weights_free(p->weights);
+    an_engine_close(p->cpu);
+    an_engine_close(p->engine);
+    an_pool_close(p->pool);
+    an_tokenizer_free(p->tokenizer);
+    an_model_free(p->model);
+    *p = (an_placed){0};
+}
+
+an_status an_placed_net(const an_placed *p, int64_t batch, int64_t sequence,
+                        an_net_use use, double loss_scale, an_net **out,
+                        an_error *err)
+{
+    an_net_options o = {.model = p->model,
+                        .weights = p->weights,
+                        .engine = p->engine,
+                        .cpu = p->cpu,
+                        .pool = p->pool,
+                        .dtype = p->dtype,
+                        .columns = p->columns,
+                        .batch = batch,
+                        .sequence = sequence,
+                        .use = use,
+                        .loss_scale = loss_scale};
+    return an_net_new(&o, out, err);
+}
+
+an_status an_evaluate_windows(an_net *net, const an_dataset *d, an_split split,
+                              int64_t n, int64_t batch, int64_t sequence,
+                              double *loss, an_error *err)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < n; k += batch) {
+        for (int64_t b = 0; b < batch; b++) {
+            int32_t *inputs = an_net_inputs(net) + b * sequence;
+            int32_t *targets = an_net_targets(net) + b * sequence;
+            /* Beyond the last window: the last again, counting nothing. */
+            int64_t window = k + b < n ? k + b : n - 1;
+            an_status s = an_dataset_window(d, split, (uint64_t)window, inputs,
+                                            targets, err);
+            if (s != AN_OK) return s;
+            for (int64_t i = 0; k + b >= n && i < sequence; i++)
+                targets[i] = -1;
+        }
+        double nats;
+        an_status s = an_net_loss(net, &nats, err);
+        if (s != AN_OK) return s;
+        sum += nats;
+    }
+    *loss = n > 0 ? sum / (double)(n * sequence) : 0;
+    return AN_OK;
+}

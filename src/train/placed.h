@@ -1,0 +1,46 @@
+/*
+ * What a trainer and a runner have in common: the engines, the pool, the model
+ * with its weights, and the tokenizer.
+ */
+#ifndef AN_TRAIN_PLACED_H
+#define AN_TRAIN_PLACED_H
+
+#include "anemone/train.h"
+#include "train/net.h"
+
+typedef struct an_placed {
+    struct an_pool *pool;
+    an_engine *engine; /* of the blocks */
+    an_engine *cpu;    /* of the head */
+    an_engine_facts facts;
+    an_numerics numerics;
+    an_model *model;
+    an_model_facts model_facts;
+    an_tokenizer *tokenizer;
+    an_weights *weights;
+    an_dtype dtype; /* of the blocks: fp16 on a chip, fp32 on `cpu`, fp64 in
+                       `exact` */
+    int columns;    /* ports' last axis: 32 on a chip, 1 on `cpu` */
+} an_placed;
+
+/* Opens engines and pool, and makes weights (values zero) for a model and
+ * tokenizer that p has already. an_placed_fini frees all, also after errors. */
+an_status an_placed_open(an_placed *p, const char *engine, an_numerics numerics,
+                         int threads, an_weights_use use, an_error *err);
+void an_placed_fini(an_placed *p);
+
+an_status an_placed_net(const an_placed *p, int64_t batch, int64_t sequence,
+                        an_net_use use, double loss_scale, an_net **out,
+                        an_error *err);
+
+/* Text from a net of one sequence. */
+an_status an_sample_text(an_net *net, const an_tokenizer *tokenizer,
+                         int64_t sequence, const an_sample_options *o,
+                         an_sample_fn *put, void *ctx, an_error *err);
+
+/* Mean nats per token over windows [0, n) of a split. */
+an_status an_evaluate_windows(an_net *net, const an_dataset *d, an_split split,
+                              int64_t n, int64_t batch, int64_t sequence,
+                              double *loss, an_error *err);
+
+#endif

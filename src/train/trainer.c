@@ -1,0 +1,327 @@
+/*
+ * The loop: micro-batches, update, and what is due after a step.
+ */
+#include "train/trainer.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- opening ---- */
+
+static an_status open_model(an_trainer *t, an_error *err)
+{
+    an_placed *p = &t->placed;
+    an_status s = an_tokenizer_open("bytes", &p->tokenizer, err);
+    if (s == AN_OK)
+        s = an_model_open(t->o.model ? t->o.model : "small", 0, &p->model, err);
+    if (s == AN_OK)
+        s = an_placed_open(p, t->o.engine, t->o.numerics, t->o.threads,
+                           AN_WEIGHTS_TRAIN, err);
+    if (s == AN_OK) s = an_train_resolve(&t->o, &p->model_facts, p->dtype, err);
+    return s;
+}
+
+static an_status open_data(an_trainer *t, an_error *err)
+{
+    an_dataset_options o = {.paths = t->o.data,
+                            .n_paths = t->o.n_data,
+                            .tokenizer = t->placed.tokenizer,
+                            .vocab_size = t->placed.model_facts.vocab_size,
+                            .sequence = t->o.sequence,
+                            .seed = t->o.seed,
+                            .validation_share = t->o.validation};
+    if (t->o.n_data < 1)
+        return an_fail(err, AN_EINVAL, "data: expected files or 'random'");
+    return an_dataset_open(&o, &t->data, err);
+}
+
+static an_status open_run(an_trainer *t, an_error *err)
+{
+    if (!t->o.out) return AN_OK;
+    an_status s = an_run_open(
+        t->o.out, t->o.fresh ? AN_RUN_FRESH : AN_RUN_RESUME, &t->run, err);
+    if (s == AN_OK) s = an_trainer_resume(t, err);
+    if (s == AN_OK && t->saved_step < 0) s = an_trainer_describe(t, err);
+    if (s == AN_OK) s = an_run_metrics_open(t->run, t->progress.step, err);
+    return s;
+}
+
+/* By steps, or by minutes: shares of the whole run. */
+static void plan_schedule(an_trainer *t)
+{
+    double steps = (double)t->o.steps;
+    t->schedule.lr = t->o.lr;
+    t->schedule.lr_min = t->o.lr_min;
+    t->schedule.warmup = t->o.warmup < 0 ? 0.1 : (double)t->o.warmup / steps;
+}
+
+static an_status open_all(an_trainer *t, an_error *err)
+{
+    an_status s = open_model(t, err);
+    if (s == AN_OK) s = open_data(t, err);
+    if (s != AN_OK) return s;
+    an_weights_init(t->placed.weights, t->o.seed);
+    t->progress =
+        (an_progress){.loss_scale = t->o.loss_scale, .best = INFINITY};
+    s = an_placed_net(&t->placed, t->o.batch, t->o.sequence, AN_NET_TRAIN,
+                      t->o.loss_scale, &t->net, err);
+    if (s == AN_OK) s = an_update_new(t->placed.weights, &t->update, err);
+    if (s == AN_OK) s = open_run(t, err);
+    if (s == AN_OK) {
+        an_net_set_scale(t->net, t->progress.loss_scale);
+        plan_schedule(t);
+    }
+    return s;
+}
+
+an_status an_trainer_open(const an_train_options *options, an_trainer **out,
+                          an_error *err)
+{
+    an_trainer *t = an_alloc(sizeof *t);
+    if (!t) return an_fail(err, AN_ENOMEM, "trainer: no memory");
+    t->o = *options;
+    t->saved_step = -1;
+    t->val_loss = NAN;
+    t->started = an_clock();
+    an_arena_init(&t->arena);
+    an_status s = open_all(t, err);
+    if (s != AN_OK) {
+        an_trainer_close(t);
+        return s;
+    }
+    *out = t;
+    return AN_OK;
+}
+
+void an_trainer_close(an_trainer *t)
+{
+    if (!t) return;
+    an_update_free(t->update);
+    an_net_free(t->sampling);
+    an_net_free(t->net);
+    an_dataset_free(t->data);
+    an_run_close(t->run);
+    an_free(t->model_tensors);
+    an_free(t->state_tensors);
+    an_arena_fini(&t->arena);
+    an_placed_fini(&t->placed);
+    an_free(t);
+}
+
+/* ---- a step ---- */
+
+static int64_t tokens_per_step(const an_trainer *t)
+{
+    return t->o.batch * t->o.accum * t->o.sequence;
+}
+
+/* The run has its full length. */
+static bool is_complete(const an_trainer *t)
+{
+    const an_progress *p = &t->progress;
+    return t->o.minutes > 0 ? p->seconds >= t->o.minutes * 60
+                            : p->step >= t->o.steps;
+}
+
+/* Complete, or stopped early by a limit that changes nothing else. */
+static bool is_finished(const an_trainer *t)
+{
+    const an_progress *p = &t->progress;
+    return is_complete(t) || (t->o.stop_at > 0 && p->step >= t->o.stop_at) ||
+           (t->o.tokens > 0 && p->tokens >= t->o.tokens);
+}
+
+/* Busy time of the stages that just ran. */
+static void add_busy(const an_trainer *t, an_step_report *r)
+{
+    for (int i = 0; i < an_net_n_stages(t->net); i++) {
+        const an_stage *s = an_net_stage(t->net, i);
+        *(s->kind == AN_STAGE_PROGRAM && s->layer >= 0 ? &r->engine_ms
+                                                       : &r->cpu_ms) +=
+            1000 * an_stage_seconds(s);
+    }
+}
+
+static an_status micro_batch(an_trainer *t, int64_t micro, double *nats,
+                             an_error *err)
+{
+    int64_t first = (t->progress.step * t->o.accum + micro) * t->o.batch;
+    for (int64_t b = 0; b < t->o.batch; b++) {
+        int64_t at = b * t->o.sequence;
+        an_status s = an_dataset_window(
+            t->data, AN_SPLIT_TRAIN, (uint64_t)(first + b),
+            an_net_inputs(t->net) + at, an_net_targets(t->net) + at, err);
+        if (s != AN_OK) return s;
+    }
+    return an_net_step(t->net, nats, err);
+}
+
+static double step_lr(const an_trainer *t)
+{
+    double all = t->o.minutes > 0 ? t->o.minutes * 60 : (double)t->o.steps;
+    double done =
+        t->o.minutes > 0 ? t->progress.seconds : (double)t->progress.step;
+    double one = t->o.minutes > 0 ? t->last_seconds : 1.0;
+    double progress = done / all < 1.0 ? done / all : 1.0;
+    return an_schedule_lr(&t->schedule, progress, one / all);
+}
+
+static an_status run_update(an_trainer *t, an_step_report *r, an_error *err)
+{
+    an_update_step u = {.adamw = {.lr = step_lr(t),
+                                  .beta1 = t->o.beta1,
+                                  .beta2 = t->o.beta2,
+                                  .epsilon = t->o.epsilon,
+                                  .decay = t->o.weight_decay},
+                        .divisor =
+                            t->progress.loss_scale * (double)tokens_per_step(t),
+                        .clip = t->o.clip,
+                        .updates = t->progress.updates};
+    an_status s = an_update_run(t->update, t->placed.pool, &u, err);
+    if (s != AN_OK) return s;
+    r->lr = u.adamw.lr;
+    r->grad_norm = u.grad_norm;
+    r->skipped = u.skipped;
+    r->cpu_ms += 1000 * u.seconds;
+    if (!u.skipped) t->progress.updates++;
+    return AN_OK;
+}
+
+/* Every N steps; 0: never. */
+static bool is_turn(const an_trainer *t, int64_t every)
+{
+    return every > 0 && t->progress.step % every == 0;
+}
+
+static an_status write_metrics(an_trainer *t, const an_step_report *r,
+                               an_error *err)
+{
+    const an_metric list[] = {{"step", (double)r->step},
+                              {"loss", r->loss},
+                              {"lr", r->lr},
+                              {"grad_norm", r->grad_norm},
+                              {"tokens", (double)r->tokens},
+                              {"ms", r->ms},
+                              {"val_loss", r->val_loss},
+                              {"skipped", r->skipped ? 1 : NAN}};
+    return an_run_metrics_add(t->run, list, sizeof list / sizeof *list, err);
+}
+
+static an_status after_step(an_trainer *t, an_step_report *r, an_error *err)
+{
+    an_status s = AN_OK;
+    t->val_loss = NAN;
+    if (t->o.validation > 0 &&
+        (is_complete(t) || is_turn(t, t->o.eval_every))) {
+        s = an_trainer_evaluate(t, &t->val_loss, err);
+        if (t->val_loss < t->progress.best) t->progress.best = t->val_loss;
+    }
+    r->val_loss = t->val_loss;
+    r->finished = is_finished(t);
+    if (s != AN_OK || !t->run) return s;
+    s = write_metrics(t, r, err);
+    if (s == AN_OK && (is_finished(t) || is_turn(t, t->o.save_every))) {
+        s = an_trainer_save(t, err);
+        r->saved = s == AN_OK;
+    }
+    return s;
+}
+
+an_status an_trainer_step(an_trainer *t, an_step_report *out, an_error *err)
+{
+    an_step_report r = {.step = t->progress.step,
+                        .tokens = t->progress.tokens,
+                        .val_loss = NAN};
+    if (is_finished(t)) {
+        r.finished = true;
+        *out = r;
+        return AN_OK;
+    }
+    double start = an_clock(), nats = 0;
+    for (int64_t i = 0; i < t->o.accum; i++) {
+        double part;
+        an_status s = micro_batch(t, i, &part, err);
+        if (s != AN_OK) return s;
+        nats += part;
+        add_busy(t, &r);
+    }
+    an_status s = run_update(t, &r, err);
+    if (s != AN_OK) return s;
+    t->last_seconds = an_clock() - start;
+    t->progress.seconds += t->last_seconds;
+    r.loss = nats / (double)tokens_per_step(t);
+    r.step = ++t->progress.step;
+    r.tokens = t->progress.tokens += tokens_per_step(t);
+    r.ms = 1000 * t->last_seconds;
+    s = after_step(t, &r, err);
+    if (s == AN_OK) *out = r;
+    return s;
+}
+
+an_status an_trainer_evaluate(an_trainer *t, double *loss, an_error *err)
+{
+    int64_t n = an_dataset_windows(t->data, AN_SPLIT_VALIDATION);
+    if (t->o.eval_windows > 0 && n > t->o.eval_windows) n = t->o.eval_windows;
+    if (n == 0) {
+        *loss = NAN;
+        return AN_OK;
+    }
+    return an_evaluate_windows(t->net, t->data, AN_SPLIT_VALIDATION, n,
+                               t->o.batch, t->o.sequence, loss, err);
+}
+
+an_status an_trainer_save(an_trainer *t, an_error *err)
+{
+    if (!t->run || t->saved_step == t->progress.step) return AN_OK;
+    return an_trainer_checkpoint(t, err);
+}
+
+an_status an_trainer_sample(an_trainer *t, const an_sample_options *o,
+                            an_sample_fn *put, void *ctx, an_error *err)
+{
+    an_status s = AN_OK;
+    if (!t->sampling)
+        s = an_placed_net(&t->placed, 1, t->o.sequence, AN_NET_FORWARD, 1.0,
+                          &t->sampling, err);
+    if (s != AN_OK) return s;
+    return an_sample_text(t->sampling, t->placed.tokenizer, t->o.sequence, o,
+                          put, ctx, err);
+}
+
+void an_trainer_get_plan(const an_trainer *t, an_train_plan *out)
+{
+    an_net_facts net;
+    an_net_get_facts(t->net, &net);
+    const an_weights *w = t->placed.weights;
+    size_t masters = 0;
+    for (int i = 0; i < w->n; i++)
+        masters += w->list[i].n * an_dtype_size(w->dtype);
+    size_t parameters = an_weights_bytes(w), optimizer = 3 * masters;
+    *out = (an_train_plan){
+        .model = t->placed.model_facts,
+        .batch = t->o.batch,
+        .accum = t->o.accum,
+        .sequence = t->o.sequence,
+        .tokens_per_step = tokens_per_step(t),
+        .steps = t->o.steps,
+        .first_step = t->first_step,
+        .flops_per_step = net.flops * (double)t->o.accum,
+        .parameter_bytes = parameters,
+        .optimizer_bytes = optimizer,
+        .surface_bytes = net.surface_bytes,
+        .work_bytes = net.work_bytes,
+        .memory_bytes =
+            parameters + optimizer + net.surface_bytes + net.work_bytes,
+        .programs = net.programs,
+        .evaluations_per_step = net.evaluations * (int)t->o.accum,
+        .engine = t->placed.facts.name,
+        .numerics = an_numerics_name(t->placed.numerics),
+        .lr = t->o.lr,
+        .loss_scale = t->progress.loss_scale,
+        .warmup = t->o.warmup < 0 ? t->o.steps / 10 : t->o.warmup,
+        .resumed = t->first_step > 0,
+        .finished = is_finished(t)};
+}

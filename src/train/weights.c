@@ -1,0 +1,300 @@
+/*
+ * Memory of the trained tensors and its way to engines and files.
+ */
+#include "train/weights.h"
+
+#include "base/alloc.h"
+#include "base/half.h"
+#include "base/rng.h"
+#include "kernels/kernels.h"
+
+#include <string.h>
+
+enum { ALIGN = 64 };
+
+static void free_weight(an_weight *w)
+{
+    an_surface_free(w->placed);
+    an_surface_free(w->shared);
+    an_free(w->master);
+    an_free(w->grad);
+    an_free(w->m);
+    an_free(w->v);
+}
+
+void an_weights_free(an_weights *w)
+{
+    if (!w) return;
+    for (int i = 0; i < w->n; i++)
+        free_weight(&w->list[i]);
+    an_free(w->list);
+    an_free(w);
+}
+
+static an_status new_weight(an_weights *w, an_weight *x, an_weights_use use,
+                            an_error *err)
+{
+    size_t bytes;
+    x->n = (size_t)(x->param->rows * x->param->columns);
+    if (!an_mul_size(x->n, an_dtype_size(w->dtype), &bytes))
+        return an_fail(err, AN_EINVAL, "%s: too large", x->param->name);
+    x->master = an_alloc_aligned(ALIGN, bytes);
+    bool ok = x->master;
+    if (ok && use == AN_WEIGHTS_TRAIN) {
+        x->grad = an_alloc_aligned(ALIGN, bytes);
+        x->m = an_alloc_aligned(ALIGN, bytes);
+        x->v = an_alloc_aligned(ALIGN, bytes);
+        ok = x->grad && x->m && x->v;
+    }
+    if (!ok) return an_fail(err, AN_ENOMEM, "%s: no memory", x->param->name);
+    return an_surface_wrap(w->cpu, x->master, bytes, &x->shared, err);
+}
+
+an_status an_weights_new(const an_model *model, an_dtype dtype,
+                         an_weights_use use, an_engine *cpu, an_weights **out,
+                         an_error *err)
+{
+    int n = an_model_n_params(model);
+    an_weights *w = an_alloc(sizeof *w);
+    if (w) w->list = an_alloc_array((size_t)n, sizeof *w->list);
+    if (!w || !w->list) {
+        an_free(w);
+        return an_fail(err, AN_ENOMEM, "weights: no memory");
+    }
+    w->dtype = dtype;
+    w->cpu = cpu;
+    for (; w->n < n; w->n++) {
+        w->list[w->n].param = an_model_param_at(model, w->n);
+        an_status s = new_weight(w, &w->list[w->n], use, err);
+        if (s != AN_OK) {
+            w->n++;
+            an_weights_free(w);
+            return s;
+        }
+    }
+    *out = w;
+    return AN_OK;
+}
+
+size_t an_weights_bytes(const an_weights *w)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < w->n; i++) {
+        bytes += w->list[i].n * an_dtype_size(w->dtype);
+        if (w->list[i].placed) bytes += w->list[i].port.size_bytes;
+    }
+    return bytes;
+}
+
+void an_weights_init(an_weights *w, uint64_t seed)
+{
+    for (int i = 0; i < w->n; i++) {
+        an_weight *x = &w->list[i];
+        an_rng rng = {.seed = seed, .stream = (uint64_t)i};
+        double std = x->param->init_std;
+        for (size_t k = 0; k < x->n; k++) {
+            double value = std > 0 ? std * an_rng_normal(&rng) : 1.0;
+            /* Rounded to fp32 in fp64 runs too: the same start. */
+            if (w->dtype == AN_FP64)
+                ((double *)x->master)[k] = (double)(float)value;
+            else
+                ((float *)x->master)[k] = (float)value;
+        }
+    }
+}
+
+/* Row-major without gaps, in the master's type: read in place. */
+static bool reads_master(const an_weights *w, const an_weight *x,
+                         const an_port *port)
+{
+    return port->shape.dtype == w->dtype &&
+           port->size_bytes == x->n * an_dtype_size(w->dtype);
+}
+
+static bool same_layout(const an_port *a, const an_port *b)
+{
+    return a->shape.dtype == b->shape.dtype && a->row_bytes == b->row_bytes &&
+           a->size_bytes == b->size_bytes;
+}
+
+an_status an_weight_surface(an_weights *w, int i, an_engine *engine,
+                            const an_port *port, an_surface **out,
+                            an_error *err)
+{
+    an_weight *x = &w->list[i];
+    if (reads_master(w, x, port)) {
+        *out = x->shared;
+        return AN_OK;
+    }
+    size_t rows = port->row_bytes ? port->size_bytes / port->row_bytes : 0;
+    if (x->placed ? !same_layout(&x->port, port)
+                  : rows < (size_t)x->param->rows)
+        return an_fail(err, AN_EINVAL, "%s: two programs want two layouts",
+                       x->param->name);
+    if (!x->placed) {
+        an_status s = an_surface_new(engine, port->size_bytes, &x->placed, err);
+        if (s != AN_OK) return s;
+        x->port = *port;
+        x->port.name = x->param->port;
+        an_weight_publish(w, i, 0, x->param->rows);
+    }
+    *out = x->placed;
+    return AN_OK;
+}
+
+static void publish_row(const an_weights *w, const an_weight *x, int64_t row,
+                        unsigned char *to)
+{
+    size_t n = (size_t)x->param->columns;
+    const void *master = (const unsigned char *)x->master +
+                         (size_t)row * n * an_dtype_size(w->dtype);
+    if (x->port.shape.dtype == w->dtype) {
+        memcpy(to, master, n * an_dtype_size(w->dtype));
+    } else if (w->dtype == AN_FP32 && x->port.shape.dtype == AN_FP16) {
+        an_convert_float_to_half(n, master, (uint16_t *)(void *)to);
+    } else if (w->dtype == AN_FP64 && x->port.shape.dtype == AN_FP32) {
+        for (size_t k = 0; k < n; k++)
+            ((float *)(void *)to)[k] = (float)((const double *)master)[k];
+    } else {
+        for (size_t k = 0; k < n; k++)
+            ((uint16_t *)(void *)to)[k] =
+                an_half_from_double(((const double *)master)[k]);
+    }
+}
+
+void an_weight_publish(const an_weights *w, int i, int64_t begin, int64_t end)
+{
+    const an_weight *x = &w->list[i];
+    if (!x->placed) return;
+    unsigned char *data = an_surface_data(x->placed);
+    for (int64_t row = begin; row < end; row++)
+        publish_row(w, x, row, data + (size_t)row * x->port.row_bytes);
+}
+
+void an_weights_publish(an_weights *w)
+{
+    for (int i = 0; i < w->n; i++)
+        an_weight_publish(w, i, 0, w->list[i].param->rows);
+}
+
+/* ---- files ---- */
+
+static void *memory(const an_weight *x, an_weights_what what)
+{
+    return what == AN_WEIGHTS_MASTER ? x->master
+           : what == AN_WEIGHTS_M    ? x->m
+                                     : x->v;
+}
+
+int an_weights_n_tensors(const an_weights *w)
+{
+    int n = 0;
+    for (int i = 0; i < w->n; i++)
+        n += w->list[i].param->n_parts;
+    return n;
+}
+
+/* The part as a tensor over the weight's memory. */
+static void part_tensor(const an_weights *w, const an_weight *x,
+                        const an_param_part *part, an_weights_what what,
+                        an_st_tensor *out)
+{
+    size_t row = (size_t)x->param->columns * an_dtype_size(w->dtype);
+    out->dtype = w->dtype;
+    out->rank = part->file_rank;
+    out->shape[0] = part->rows;
+    if (part->file_rank == 2) out->shape[1] = x->param->columns;
+    out->data = (unsigned char *)memory(x, what) + (size_t)part->row * row;
+    out->size_bytes = (size_t)part->rows * row;
+}
+
+an_status an_weights_tensors(const an_weights *w, an_weights_what what,
+                             const char *prefix, an_arena *arena,
+                             an_st_tensor *list, int *n, an_error *err)
+{
+    for (int i = 0; i < w->n; i++) {
+        const an_weight *x = &w->list[i];
+        for (int p = 0; p < x->param->n_parts; p++) {
+            const an_param_part *part = &x->param->parts[p];
+            an_st_tensor *t = &list[*n];
+            part_tensor(w, x, part, what, t);
+            t->name = an_arena_printf(arena, "%s%s", prefix, part->name);
+            if (!t->name) return an_fail(err, AN_ENOMEM, "weights: no memory");
+            ++*n;
+        }
+    }
+    return AN_OK;
+}
+
+static double element(const an_st_tensor *t, size_t i)
+{
+    const unsigned char *p =
+        (const unsigned char *)t->data + i * an_dtype_size(t->dtype);
+    double d;
+    float f;
+    uint16_t h;
+    switch (t->dtype) {
+    case AN_FP64:
+        memcpy(&d, p, sizeof d);
+        return d;
+    case AN_FP32:
+        memcpy(&f, p, sizeof f);
+        return (double)f;
+    default:
+        memcpy(&h, p, sizeof h);
+        return t->dtype == AN_FP16 ? an_half_to_double(h)
+                                   : (double)an_bf16_to_float(h);
+    }
+}
+
+static an_status load_part(const an_weights *w, const an_weight *x,
+                           const an_param_part *part, an_weights_what what,
+                           const an_st_tensor *from, an_error *err)
+{
+    an_st_tensor to = {0};
+    part_tensor(w, x, part, what, &to);
+    bool fits = from->rank == to.rank;
+    for (int d = 0; fits && d < to.rank; d++)
+        fits = from->shape[d] == to.shape[d];
+    if (!fits)
+        return an_fail(err, AN_EFORMAT,
+                       "%s: the file's shape is not [%lld, %lld]", from->name,
+                       (long long)part->rows, (long long)x->param->columns);
+    if (from->dtype != AN_FP64 && from->dtype != AN_FP32 &&
+        from->dtype != AN_FP16 && from->dtype != AN_BF16)
+        return an_fail(err, AN_EFORMAT, "%s: type is %s, expected a float",
+                       from->name, an_dtype_name(from->dtype));
+    size_t n = (size_t)(part->rows * x->param->columns);
+    size_t at = (size_t)(part->row * x->param->columns);
+    void *data = memory(x, what);
+    if (from->dtype == w->dtype)
+        memcpy((unsigned char *)data + at * an_dtype_size(w->dtype), from->data,
+               from->size_bytes);
+    else if (w->dtype == AN_FP64)
+        for (size_t k = 0; k < n; k++)
+            ((double *)data)[at + k] = element(from, k);
+    else
+        for (size_t k = 0; k < n; k++)
+            ((float *)data)[at + k] = (float)element(from, k);
+    return AN_OK;
+}
+
+an_status an_weights_load(an_weights *w, an_weights_what what,
+                          const char *prefix, const an_st *st, an_error *err)
+{
+    char name[256];
+    for (int i = 0; i < w->n; i++) {
+        const an_weight *x = &w->list[i];
+        for (int p = 0; p < x->param->n_parts; p++) {
+            const an_param_part *part = &x->param->parts[p];
+            snprintf(name, sizeof name, "%s%s", prefix, part->name);
+            const an_st_tensor *t = an_st_find(st, name);
+            if (!t)
+                return an_fail(err, AN_EFORMAT, "no tensor '%s' in the file",
+                               name);
+            an_status s = load_part(w, x, part, what, t, err);
+            if (s != AN_OK) return s;
+        }
+    }
+    return AN_OK;
+}
