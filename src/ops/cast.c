@@ -1,6 +1,10 @@
 /* Constants, casts, copies and filled tensors. */
 #include "ops/ops.h"
 
+#include "mil/emit.h"
+
+#include <string.h>
+
 /* The type of val. What is no tensor (a list, a tuple) never gets here. */
 static an_status shape_const(const an_node *node, an_shape *out, int n,
                              an_error *err)
@@ -68,39 +72,59 @@ static an_status shape_fill(const an_node *node, an_shape *out, int n,
     return AN_OK;
 }
 
+static an_status kernel_const(const an_eval *e, an_error *err)
+{
+    (void)err;
+    size_t n = (size_t)an_shape_count(&e->out[0].shape);
+    memcpy(e->out[0].data, e->in[0].data, n * sizeof(double));
+    return AN_OK;
+}
+
+static an_status kernel_fill(const an_eval *e, an_error *err)
+{
+    (void)err;
+    const an_dense *value = an_eval_in(e, "value"), *out = &e->out[0];
+    for (int64_t i = 0; i < an_shape_count(&out->shape); i++)
+        out->data[i] = value ? value->data[0] : 0;
+    return AN_OK;
+}
+
+/* y = x in another type: dx = dy in the type of x */
+static void grad_cast(an_vjp *v)
+{
+    an_value *x = an_node_value(v->node, "x");
+    an_dtype to = an_value_shape(v->node->results[0])->dtype;
+    if (an_dtype_in(to, AN_DOMAIN_FLOAT))
+        v->add(v, x, an_emit_cast(v->b, v->dy[0], an_value_shape(x)->dtype));
+}
+
+/* y = x */
+static void grad_identity(an_vjp *v)
+{
+    v->add(v, an_node_value(v->node, "x"), v->dy[0]);
+}
+
+// clang-format off
 const an_op an_op_const = {
-    .name = "const",
-    .since = 15,
-    .params = "val:c",
-    .cls = AN_CLASS_CONST,
-    .form = AN_FORM_ATTRIBUTES,
-    .shape = shape_const,
-};
+    .name = "const", .since = 15, .params = "val:c", .cls = AN_CLASS_CONST,
+    .shape = shape_const, .kernel = kernel_const,
+    .no_grad = "it has no operand", .cost = an_cost_move,
+    .form = AN_FORM_ATTRIBUTES};
 
 /* A cast is the identity in another type: the rounding does the work (floats
  * to integers toward zero, to bool x != 0). */
 const an_op an_op_cast = {
-    .name = "cast",
-    .since = 15,
-    .params = "x:t dtype:s",
-    .cls = AN_CLASS_UNARY,
-    .shape = shape_cast,
-    .scalar = AN_SCALAR_identity,
-};
+    .name = "cast", .since = 15, .params = "x:t dtype:s", .cls = AN_CLASS_UNARY,
+    .shape = shape_cast, .kernel = an_kernel_scalar, .grad = grad_cast,
+    .cost = an_cost_move, .scalar = AN_SCALAR_identity};
 
 const an_op an_op_identity = {
-    .name = "identity",
-    .since = 15,
-    .params = "x:t",
-    .cls = AN_CLASS_UNARY,
-    .shape = an_shape_as_any,
-    .scalar = AN_SCALAR_identity,
-};
+    .name = "identity", .since = 15, .params = "x:t", .cls = AN_CLASS_UNARY,
+    .shape = an_shape_as_any, .kernel = an_kernel_scalar, .grad = grad_identity,
+    .cost = an_cost_move, .scalar = AN_SCALAR_identity};
 
 const an_op an_op_fill = {
-    .name = "fill",
-    .since = 15,
-    .params = "shape:I value:c?",
-    .cls = AN_CLASS_OTHER,
-    .shape = shape_fill,
-};
+    .name = "fill", .since = 15, .params = "shape:I value:c?",
+    .cls = AN_CLASS_OTHER, .shape = shape_fill, .kernel = kernel_fill,
+    .no_grad = "its operands are constants", .cost = an_cost_move};
+// clang-format on

@@ -55,10 +55,41 @@ static an_status shape_gather(const an_node *node, an_shape *out, int n,
     return AN_OK;
 }
 
+/* Splits x into [batch, middle, d, inner] around the axis and picks along d.
+ * An index out of range reads 0. */
+static an_status kernel_gather(const an_eval *e, an_error *err)
+{
+    (void)err;
+    const an_dense *x = &e->in[0], *indices = &e->in[1];
+    int axis = 0, batch = (int)an_node_int(e->node, "batch_dims");
+    (void)an_node_axis(e->node, "axis", x->shape.rank, &axis);
+    int64_t d = x->shape.dims[axis], n_batch = 1, middle = 1, inner = 1;
+    for (int i = 0; i < batch; i++)
+        n_batch *= x->shape.dims[i];
+    for (int i = batch; i < axis; i++)
+        middle *= x->shape.dims[i];
+    for (int i = axis + 1; i < x->shape.rank; i++)
+        inner *= x->shape.dims[i];
+    int64_t picks = an_shape_count(&indices->shape) / n_batch;
+    double *out = e->out[0].data;
+    for (int64_t o = 0; o < n_batch * middle; o++) {
+        const double *list = indices->data + o / middle * picks;
+        for (int64_t k = 0; k < picks; k++) {
+            int64_t at = (int64_t)list[k];
+            if (at < 0) at += d;
+            for (int64_t i = 0; i < inner; i++)
+                *out++ =
+                    at < 0 || at >= d ? 0 : x->data[(o * d + at) * inner + i];
+        }
+    }
+    return AN_OK;
+}
+
+// clang-format off
 const an_op an_op_gather = {
-    .name = "gather",
-    .since = 15,
+    .name = "gather", .since = 15,
     .params = "x:t indices:t axis:i=0 batch_dims:i=0 validate_indices:b=false",
-    .cls = AN_CLASS_OTHER,
-    .shape = shape_gather,
-};
+    .cls = AN_CLASS_OTHER, .shape = shape_gather, .kernel = kernel_gather,
+    .no_grad = "its gradient is a scatter, which the engine does not have",
+    .cost = an_cost_move};
+// clang-format on

@@ -67,4 +67,81 @@ an_status an_rule_bias(const an_node *node, int64_t channels, an_error *err);
  * float, a number, anything. */
 an_shape_fn an_shape_as_float, an_shape_as_number, an_shape_as_any;
 
+/* ---- reference kernels (walk.c, classes.c) ---- */
+
+/* An odometer over the elements of a tensor in row-major order that carries
+ * offsets into up to four others. */
+enum { AN_WALK_TENSORS = 4 };
+typedef struct an_walk {
+    int rank, n;
+    int64_t dims[AN_MAX_RANK], index[AN_MAX_RANK];
+    int64_t step[AN_WALK_TENSORS][AN_MAX_RANK]; /* elements per axis */
+    int64_t at[AN_WALK_TENSORS];                /* current offsets */
+} an_walk;
+void an_walk_init(an_walk *w, int rank, const int64_t *dims);
+/* A tensor with its own steps, starting at `at`. */
+void an_walk_add(an_walk *w, const int64_t *step, int64_t at);
+/* A dense tensor, broadcast as in numpy. */
+void an_walk_add_broadcast(an_walk *w, const an_shape *shape);
+void an_walk_next(an_walk *w);
+
+/* Row-major steps of a dense tensor. */
+void an_dense_steps(const an_shape *shape, int64_t step[AN_MAX_RANK]);
+
+/* The elements of x grouped by the axes that are not marked: element j of
+ * group i is at outer[i] + inner[j]. */
+typedef struct an_groups {
+    int64_t n_outer, n_inner;
+    int64_t *outer, *inner;
+} an_groups;
+an_status an_groups_make(const an_eval *e, const an_shape *x,
+                         const bool marked[AN_MAX_RANK], an_groups *out,
+                         an_error *err);
+
+/* n doubles of scratch; fails with AN_ENOMEM. */
+an_status an_eval_doubles(const an_eval *e, int64_t n, double **out,
+                          an_error *err);
+/* Tensor of a parameter of kind t or c; NULL when it is absent. */
+const an_dense *an_eval_in(const an_eval *e, const char *param);
+
+/* fn(tensors, then float constants) per element of the result. */
+void an_eval_scalar(const an_eval *e, an_scalar fn);
+/* The kernels of rows with a scalar function, and of views. */
+an_kernel_fn an_kernel_scalar, an_kernel_view;
+
+/* ---- counts (classes.c) ---- */
+
+/* Bytes of all operands and results. */
+double an_cost_bytes(const an_node *node);
+double an_shape_elements(const an_shape *shape);
+/* No arithmetic; one operation per element of the result; per element of x. */
+an_cost_fn an_cost_move, an_cost_result, an_cost_operand;
+
+/* ---- gradients (vjp.c) ---- */
+
+/* Operand x, or the result, inside the backward function. */
+an_value *an_vjp_x(an_vjp *v);
+an_value *an_vjp_y(an_vjp *v);
+/* A constant of dy's type. */
+an_value *an_vjp_scalar(an_vjp *v, double c);
+an_value *an_vjp_one_minus(an_vjp *v, an_value *x);
+an_value *an_vjp_select(an_vjp *v, an_value *cond, an_value *a, an_value *b);
+/* Adds dy times factor to the adjoint of x. */
+void an_vjp_times(an_vjp *v, an_value *factor);
+/* Adds an adjoint of the result's shape to a broadcast operand's. */
+void an_vjp_add_broadcast(an_vjp *v, const an_value *operand,
+                          an_value *adjoint);
+/* x with zeros around: `before` and `after` per axis. */
+an_value *an_vjp_pad(an_vjp *v, an_value *x, const int64_t *before,
+                     const int64_t *after);
+/* Along `axis` every element of x followed by step - 1 zeros. */
+an_value *an_vjp_stretch(an_vjp *v, an_value *x, int axis, int64_t step);
+/* x backwards along the marked axes. */
+an_value *an_vjp_flip(an_vjp *v, an_value *x, const bool *marked);
+/* begin, begin + stride, .. along one axis, to its end. */
+an_value *an_vjp_every(an_vjp *v, an_value *x, int axis, int64_t begin,
+                       int64_t stride);
+/* x in the shape of `like`. */
+an_value *an_vjp_reshape_as(an_vjp *v, an_value *x, const an_shape *like);
+
 #endif

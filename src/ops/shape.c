@@ -4,6 +4,8 @@
  */
 #include "ops/ops.h"
 
+#include "mil/emit.h"
+
 /* The product of the dimensions, -1 when one is unknown. */
 static int64_t known_count(const an_shape *s)
 {
@@ -301,65 +303,171 @@ static bool view_split(const an_node *node, an_view *out)
                         &out->axis);
 }
 
+/* ---- kernels of what is no view ---- */
+
+/* Elements behind one index of the axes before `axis`. */
+static int64_t inner_count(const an_shape *s, int axis)
+{
+    int64_t n = 1;
+    for (int i = axis; i < s->rank; i++)
+        n *= s->dims[i];
+    return n;
+}
+
+/* Takes runs of `run` elements from the parts in turn. */
+static void take_turns(const an_eval *e, int64_t run)
+{
+    int n = an_node_n_tensors(e->node);
+    const an_dense *out = &e->out[0];
+    int64_t rows = an_shape_count(&out->shape) / run;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < run; i++)
+            out->data[r * run + i] = e->in[r % n].data[r / n * run + i];
+}
+
+/* Interleaved: out[.., i n + k, ..] = values[k][.., i, ..]. */
+static an_status kernel_concat(const an_eval *e, an_error *err)
+{
+    int axis = 0;
+    const an_shape *s = &e->out[0].shape;
+    if (!an_node_bool(e->node, "interleave")) return an_kernel_view(e, err);
+    (void)an_node_axis(e->node, "axis", s->rank, &axis);
+    take_turns(e, inner_count(s, axis + 1));
+    return AN_OK;
+}
+
+static an_status kernel_stack(const an_eval *e, an_error *err)
+{
+    (void)err;
+    int axis = 0;
+    const an_shape *s = &e->out[0].shape;
+    (void)an_node_axis(e->node, "axis", s->rank, &axis);
+    take_turns(e, inner_count(s, axis + 1));
+    return AN_OK;
+}
+
+/* ---- gradients: the movement the other way ---- */
+
+/* y has the elements of x in order: dx = dy in x's shape */
+static void grad_reshape(an_vjp *v)
+{
+    an_value *x = an_node_value(v->node, "x");
+    v->add(v, x, an_vjp_reshape_as(v, v->dy[0], an_value_shape(x)));
+}
+
+/* y = x with axes perm: dx = dy with the inverse order */
+static void grad_transpose(an_vjp *v)
+{
+    int inverse[AN_MAX_RANK];
+    an_value *x = an_node_value(v->node, "x");
+    int rank = an_value_shape(x)->rank;
+    for (int i = 0; i < rank; i++)
+        inverse[an_node_axis_at(v->node, "perm", i, rank)] = i;
+    v->add(v, x, an_emit_transpose(v->b, v->dy[0], inverse));
+}
+
+/* The part of x from `begin` with `size` along an axis, whole elsewhere. */
+static an_value *part_of(an_vjp *v, an_value *x, int axis, int64_t begin,
+                         int64_t size)
+{
+    int64_t begins[AN_MAX_RANK] = {0}, sizes[AN_MAX_RANK];
+    if (!x) return NULL;
+    const an_shape *s = an_value_shape(x);
+    for (int i = 0; i < s->rank; i++)
+        sizes[i] = s->dims[i];
+    begins[axis] = begin;
+    sizes[axis] = size;
+    return an_emit_slice(v->b, x, begins, sizes);
+}
+
+/* y = values one after the other, or in turn: each gets its part of dy */
+static void grad_concat(an_vjp *v)
+{
+    int axis = 0, n = an_node_n_tensors(v->node);
+    int64_t at = 0;
+    bool interleave = an_node_bool(v->node, "interleave");
+    (void)an_node_axis(v->node, "axis",
+                       an_value_shape(v->node->results[0])->rank, &axis);
+    for (int i = 0; i < n; i++) {
+        an_value *part = an_node_tensor(v->node, i);
+        int64_t size = an_value_shape(part)->dims[axis];
+        if (v->wants(v, part))
+            v->add(v, part,
+                   interleave ? an_vjp_every(v, v->dy[0], axis, i, n)
+                              : part_of(v, v->dy[0], axis, at, size));
+        at += size;
+    }
+}
+
+/* y = values along a new axis: each gets its slice of dy */
+static void grad_stack(an_vjp *v)
+{
+    int axis = 0;
+    (void)an_node_axis(v->node, "axis",
+                       an_value_shape(v->node->results[0])->rank, &axis);
+    for (int i = 0; i < an_node_n_tensors(v->node); i++) {
+        an_value *part = an_node_tensor(v->node, i);
+        if (v->wants(v, part))
+            v->add(v, part,
+                   an_vjp_reshape_as(v, part_of(v, v->dy[0], axis, i, 1),
+                                     an_value_shape(part)));
+    }
+}
+
+/* results = parts of x: dx = their adjoints one after the other, zeros where
+ * none arrives */
+static void grad_split(an_vjp *v)
+{
+    int axis = 0, n = v->node->n_results;
+    an_value *x = an_node_value(v->node, "x"), *dx = NULL;
+    (void)an_node_axis(v->node, "axis", an_value_shape(x)->rank, &axis);
+    for (int i = 0; i < n; i++) {
+        an_value *dy = v->dy[i];
+        if (!dy)
+            dy = an_emit_full(v->b, *an_value_shape(v->node->results[i]), 0);
+        dx = i == 0
+                 ? dy
+                 : an_emit_concat(v->b, 2, (an_value *const[]){dx, dy}, axis);
+    }
+    v->add(v, x, dx);
+}
+
+// clang-format off
 const an_op an_op_reshape = {
-    .name = "reshape",
-    .since = 15,
-    .params = "x:t shape:I",
-    .cls = AN_CLASS_VIEW,
-    .shape = shape_reshape,
-    .view = view_reshape,
-};
+    .name = "reshape", .since = 15, .params = "x:t shape:I",
+    .cls = AN_CLASS_VIEW, .shape = shape_reshape, .kernel = an_kernel_view,
+    .grad = grad_reshape, .cost = an_cost_move, .view = view_reshape};
 
 const an_op an_op_expand_dims = {
-    .name = "expand_dims",
-    .since = 15,
-    .params = "x:t axes:I",
-    .cls = AN_CLASS_VIEW,
-    .shape = shape_expand_dims,
-    .view = view_reshape,
-};
+    .name = "expand_dims", .since = 15, .params = "x:t axes:I",
+    .cls = AN_CLASS_VIEW, .shape = shape_expand_dims, .kernel = an_kernel_view,
+    .grad = grad_reshape, .cost = an_cost_move, .view = view_reshape};
 
 const an_op an_op_squeeze = {
-    .name = "squeeze",
-    .since = 15,
-    .params = "x:t axes:I?",
-    .cls = AN_CLASS_VIEW,
-    .shape = shape_squeeze,
-    .view = view_reshape,
-};
+    .name = "squeeze", .since = 15, .params = "x:t axes:I?",
+    .cls = AN_CLASS_VIEW, .shape = shape_squeeze, .kernel = an_kernel_view,
+    .grad = grad_reshape, .cost = an_cost_move, .view = view_reshape};
 
 const an_op an_op_transpose = {
-    .name = "transpose",
-    .since = 15,
-    .params = "x:t perm:I",
-    .cls = AN_CLASS_VIEW,
-    .shape = shape_transpose,
-    .view = view_transpose,
-};
+    .name = "transpose", .since = 15, .params = "x:t perm:I",
+    .cls = AN_CLASS_VIEW, .shape = shape_transpose, .kernel = an_kernel_view,
+    .grad = grad_transpose, .cost = an_cost_move, .view = view_transpose};
 
 const an_op an_op_concat = {
-    .name = "concat",
-    .since = 15,
-    .params = "values:v axis:i interleave:b=false",
-    .cls = AN_CLASS_VIEW,
-    .shape = shape_concat,
-    .view = view_concat,
-};
+    .name = "concat", .since = 15,
+    .params = "values:v axis:i interleave:b=false", .cls = AN_CLASS_VIEW,
+    .shape = shape_concat, .kernel = kernel_concat, .grad = grad_concat,
+    .cost = an_cost_move, .view = view_concat};
 
 /* Its parts lack the new axis, so it is no concat to a planner. */
 const an_op an_op_stack = {
-    .name = "stack",
-    .since = 15,
-    .params = "values:v axis:i",
-    .cls = AN_CLASS_OTHER,
-    .shape = shape_stack,
-};
+    .name = "stack", .since = 15, .params = "values:v axis:i",
+    .cls = AN_CLASS_OTHER, .shape = shape_stack, .kernel = kernel_stack,
+    .grad = grad_stack, .cost = an_cost_move};
 
 const an_op an_op_split = {
-    .name = "split",
-    .since = 15,
-    .params = "x:t num_splits:i? split_sizes:I? axis:i",
-    .cls = AN_CLASS_VIEW,
-    .shape = shape_split,
-    .view = view_split,
-};
+    .name = "split", .since = 15,
+    .params = "x:t num_splits:i? split_sizes:I? axis:i", .cls = AN_CLASS_VIEW,
+    .shape = shape_split, .kernel = an_kernel_view, .grad = grad_split,
+    .cost = an_cost_move, .view = view_split};
+// clang-format on

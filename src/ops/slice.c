@@ -2,6 +2,8 @@
  */
 #include "ops/ops.h"
 
+#include "mil/emit.h"
+
 /* Elements begin, begin + stride, .. of one axis. */
 typedef struct span {
     int64_t begin, stride, length;
@@ -217,37 +219,162 @@ static an_status shape_tile(const an_node *node, an_shape *out, int n,
     return s;
 }
 
+/* ---- kernels of what is no view ---- */
+
+/* The index of x under index `at` of the padded axis; -1: in the padding. */
+static int64_t pad_source(an_str mode, int64_t at, int64_t d)
+{
+    if (at >= 0 && at < d) return at;
+    if (an_str_is(mode, "replicate")) return at < 0 ? 0 : d - 1;
+    if (an_str_is(mode, "reflect")) return at < 0 ? -at : 2 * (d - 1) - at;
+    return -1;
+}
+
+static an_status kernel_pad(const an_eval *e, an_error *err)
+{
+    (void)err;
+    const an_dense *x = &e->in[0], *out = &e->out[0];
+    an_str mode = an_node_string(e->node, "mode");
+    double value = an_node_real(e->node, "constant_val");
+    int64_t step[AN_MAX_RANK], before[AN_MAX_RANK], after;
+    int64_t n = an_shape_count(&out->shape);
+    an_dense_steps(&x->shape, step);
+    for (int i = 0; i < x->shape.rank; i++)
+        pad_of(e->node, x->shape.rank, i, &before[i], &after);
+    an_walk w;
+    an_walk_init(&w, out->shape.rank, out->shape.dims);
+    for (int64_t k = 0; k < n; k++, an_walk_next(&w)) {
+        int64_t at = 0;
+        for (int i = 0; i < w.rank && at >= 0; i++) {
+            int64_t from =
+                pad_source(mode, w.index[i] - before[i], x->shape.dims[i]);
+            at = from < 0 ? -1 : at + from * step[i];
+        }
+        out->data[k] = at < 0 ? value : x->data[at];
+    }
+    return AN_OK;
+}
+
+static an_status kernel_tile(const an_eval *e, an_error *err)
+{
+    (void)err;
+    const an_dense *x = &e->in[0], *out = &e->out[0];
+    int64_t step[AN_MAX_RANK], n = an_shape_count(&out->shape);
+    an_dense_steps(&x->shape, step);
+    an_walk w;
+    an_walk_init(&w, out->shape.rank, out->shape.dims);
+    for (int64_t k = 0; k < n; k++, an_walk_next(&w)) {
+        int64_t at = 0;
+        for (int i = 0; i < w.rank; i++)
+            at += w.index[i] % x->shape.dims[i] * step[i];
+        out->data[k] = x->data[at];
+    }
+    return AN_OK;
+}
+
+/* ---- gradients ---- */
+
+/* Undoes stride along an axis: zeros between the elements of dy, whose first
+ * then belongs to p.begin; cut where x ends. */
+static an_value *unstride(an_vjp *v, an_value *dy, int axis, span *p, int64_t d)
+{
+    bool flips[AN_MAX_RANK] = {0};
+    int64_t begin[AN_MAX_RANK] = {0}, size[AN_MAX_RANK];
+    if (p->stride < 0) {
+        flips[axis] = true;
+        dy = an_vjp_flip(v, dy, flips);
+        p->begin += (p->length - 1) * p->stride;
+        p->stride = -p->stride;
+    }
+    dy = an_vjp_stretch(v, dy, axis, p->stride);
+    if (!dy) return NULL;
+    const an_shape *s = an_value_shape(dy);
+    for (int i = 0; i < s->rank; i++)
+        size[i] = s->dims[i];
+    if (size[axis] > d - p->begin) size[axis] = d - p->begin;
+    return an_emit_slice(v->b, dy, begin, size);
+}
+
+/* y = x[view]: dx = dy where it came from, zeros elsewhere */
+static void grad_slice(an_vjp *v)
+{
+    an_view view;
+    an_value *x = an_node_value(v->node, "x"), *dy;
+    const an_shape *s = an_value_shape(x);
+    int64_t before[AN_MAX_RANK], after[AN_MAX_RANK];
+    if (!v->node->op->view(v->node, &view)) return;
+    dy = an_emit_reshape(v->b, v->dy[0], s->rank, view.length);
+    for (int i = 0; i < s->rank; i++) {
+        span p = {view.begin[i], view.stride[i], view.length[i], false};
+        if (p.stride != 1 && p.length > 1)
+            dy = unstride(v, dy, i, &p, s->dims[i]);
+        if (!dy) return;
+        before[i] = p.begin;
+        after[i] = s->dims[i] - p.begin - an_value_shape(dy)->dims[i];
+    }
+    v->add(v, x, an_vjp_pad(v, dy, before, after));
+}
+
+/* y = x with constants around: dx = the middle of dy */
+static void grad_pad(an_vjp *v)
+{
+    an_value *x = an_node_value(v->node, "x");
+    const an_shape *s = an_value_shape(x);
+    int64_t before[AN_MAX_RANK], after;
+    if (!an_str_is(an_node_string(v->node, "mode"), "constant")) {
+        an_build_fail(v->b, AN_EUNSUPPORTED,
+                      "pad: only mode constant has a gradient");
+        return;
+    }
+    for (int i = 0; i < s->rank; i++)
+        pad_of(v->node, s->rank, i, &before[i], &after);
+    v->add(v, x, an_emit_slice(v->b, v->dy[0], before, s->dims));
+}
+
+/* y = x, reps[i] times along axis i: dx = the sum of the copies */
+static void grad_tile(an_vjp *v)
+{
+    an_value *x = an_node_value(v->node, "x"), *sum = v->dy[0];
+    an_shape s = *an_value_shape(v->node->results[0]);
+    for (int i = 0; i < s.rank; i++) {
+        int64_t reps = an_node_int_at(v->node, "reps", i), outer = 1, inner;
+        if (reps == 1) continue;
+        s.dims[i] /= reps;
+        for (int k = 0; k < i; k++)
+            outer *= s.dims[k];
+        inner = s.dims[i];
+        for (int k = i + 1; k < s.rank; k++)
+            inner *= s.dims[k];
+        sum = an_emit_reshape(v->b, sum, 3,
+                              (const int64_t[]){outer, reps, inner});
+        sum = an_emit_sum(v->b, sum, 1, (const int64_t[]){1});
+    }
+    v->add(v, x, an_vjp_reshape_as(v, sum, an_value_shape(x)));
+}
+
+// clang-format off
 const an_op an_op_slice_by_size = {
-    .name = "slice_by_size",
-    .since = 15,
-    .params = "x:t begin:I size:I",
-    .cls = AN_CLASS_VIEW,
-    .shape = shape_slice_by_size,
-    .view = view_slice_by_size,
-};
+    .name = "slice_by_size", .since = 15, .params = "x:t begin:I size:I",
+    .cls = AN_CLASS_VIEW, .shape = shape_slice_by_size,
+    .kernel = an_kernel_view, .grad = grad_slice, .cost = an_cost_move,
+    .view = view_slice_by_size};
 
 const an_op an_op_slice_by_index = {
-    .name = "slice_by_index",
-    .since = 15,
+    .name = "slice_by_index", .since = 15,
     .params = "x:t begin:I end:I stride:I=1 begin_mask:B=false "
               "end_mask:B=false squeeze_mask:B=false",
-    .cls = AN_CLASS_VIEW,
-    .shape = shape_slice_by_index,
-    .view = view_slice_by_index,
-};
+    .cls = AN_CLASS_VIEW, .shape = shape_slice_by_index,
+    .kernel = an_kernel_view, .grad = grad_slice, .cost = an_cost_move,
+    .view = view_slice_by_index};
 
 const an_op an_op_pad = {
-    .name = "pad",
-    .since = 15,
+    .name = "pad", .since = 15,
     .params = "x:t pad:I mode:s=constant constant_val:f=0",
-    .cls = AN_CLASS_OTHER,
-    .shape = shape_pad,
-};
+    .cls = AN_CLASS_OTHER, .shape = shape_pad, .kernel = kernel_pad,
+    .grad = grad_pad, .cost = an_cost_move};
 
 const an_op an_op_tile = {
-    .name = "tile",
-    .since = 15,
-    .params = "x:t reps:I",
-    .cls = AN_CLASS_OTHER,
-    .shape = shape_tile,
-};
+    .name = "tile", .since = 15, .params = "x:t reps:I", .cls = AN_CLASS_OTHER,
+    .shape = shape_tile, .kernel = kernel_tile, .grad = grad_tile,
+    .cost = an_cost_move};
+// clang-format on
