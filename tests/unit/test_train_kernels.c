@@ -23,7 +23,7 @@ static void assert_near(double came, double expected, double relative,
                         double absolute, const char *what, int64_t i)
 {
     double bound = fmax(relative * fabs(expected), absolute);
-    if (fabs(came - expected) <= bound) return;
+    if (fabs(came - expected) <= bound) return; /* not with NaN */
     fail_msg("%s[%lld]: %.17g, expected %.17g within %g", what, (long long)i,
              came, expected, bound);
 }
