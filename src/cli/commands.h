@@ -1,0 +1,37 @@
+/* The commands, one file each; main.c has the list. */
+#ifndef AN_CLI_COMMANDS_H
+#define AN_CLI_COMMANDS_H
+
+#include "anemone/engine.h"
+#include "cli/args.h"
+
+extern const an_command an_command_train, an_command_generate, an_command_eval,
+    an_command_check, an_command_run;
+
+/* The options that choose an engine, for the fields of a command's struct. */
+#define AN_ENGINE_ROWS(type_, engine_, numerics_, threads_)                    \
+    {.section = "Engine",                                                      \
+     .name = "engine",                                                         \
+     .metavar = "ENGINE",                                                      \
+     .type = AN_OPTION_TEXT,                                                   \
+     AN_AT(type_, engine_),                                                    \
+     .help = "auto, soft, soft:CHIP (the software Neural Engine) or cpu"},     \
+        {.name = "numerics",                                                   \
+         .metavar = "MODE",                                                    \
+         .type = AN_OPTION_CHOICE,                                             \
+         .choice = an_numerics_choice,                                         \
+         AN_AT(type_, numerics_),                                              \
+         .help = "ieee: every op is rounded to its type; exact: fp64, "        \
+                 "rounded at the ports"},                                      \
+    {                                                                          \
+        .name = "threads", .metavar = "N", .type = AN_OPTION_INT,              \
+        .preset = "one per processor", .unit = "threads", .min = 1,            \
+        .max = 1024, AN_AT(type_, threads_),                                   \
+        .help = "how many compute; results do not depend on it"                \
+    }
+const char *an_numerics_choice(int i);
+
+/* Version, commit, kernels and BLAS. */
+void an_version_print(FILE *out);
+
+#endif

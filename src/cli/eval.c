@@ -1,0 +1,112 @@
+/*
+ * anemone eval: how well a trained model predicts a text.
+ */
+#include "cli/commands.h"
+
+#include "anemone/train.h"
+#include "base/json.h"
+
+#include <math.h>
+
+typedef struct values {
+    an_runner_options runner;
+    an_words data;
+    bool json;
+} values;
+
+static const an_option options[] = {
+    {.section = "Options",
+     .name = "checkpoint",
+     .metavar = "DIR",
+     .type = AN_OPTION_TEXT,
+     .required = true,
+     AN_AT(values, runner.checkpoint),
+     .help = "run folder, or one step's folder in it"},
+    {.name = "data",
+     .metavar = "FILE...",
+     .type = AN_OPTION_WORDS,
+     .required = true,
+     AN_AT(values, data),
+     .help = "text, llm.c .bin shards or raw uint16 tokens; all of it counts"},
+    {.name = "batch",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "sequences",
+     .min = 1,
+     .max = 65536,
+     AN_AT(values, runner.batch),
+     .help = "how many are evaluated at once"},
+    {.name = "seq",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "tokens",
+     .preset = "the model's",
+     .min = 1,
+     .max = 1048576,
+     AN_AT(values, runner.sequence),
+     .help = "length of a sequence"},
+    AN_ENGINE_ROWS(values, runner.engine, runner.numerics, runner.threads),
+    {.name = "json",
+     .type = AN_OPTION_FLAG,
+     AN_AT(values, json),
+     .help = "print one JSON object"},
+};
+
+static void defaults(void *v)
+{
+    *(values *)v = (values){.runner = {.engine = "auto", .batch = 1}};
+}
+
+static void print_text(const an_eval_report *r)
+{
+    printf("loss           %.6f nats per token\n", r->loss);
+    printf("perplexity     %.4f\n", r->perplexity);
+    if (isfinite(r->bits_per_byte))
+        printf("bits per byte  %.6f\n", r->bits_per_byte);
+    else
+        printf("bits per byte  not known: the data is tokens, not text\n");
+    printf("tokens         %lld\n", (long long)r->tokens);
+}
+
+static an_status print_json(const an_eval_report *r, an_error *err)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "loss", json_real(r->loss));
+    json_object_set_new(o, "perplexity", json_real(r->perplexity));
+    if (isfinite(r->bits_per_byte))
+        json_object_set_new(o, "bits_per_byte", json_real(r->bits_per_byte));
+    json_object_set_new(o, "tokens", json_integer(r->tokens));
+    int failed = json_dumpf(o, stdout, JSON_COMPACT);
+    json_decref(o);
+    if (failed) return an_fail(err, AN_ENOMEM, "no memory for the result");
+    putchar('\n');
+    return AN_OK;
+}
+
+static int eval(const an_call *call, const void *v)
+{
+    const values *o = v;
+    an_error err = {0};
+    an_runner *runner = NULL;
+    an_eval_report report = {0};
+    an_status s = an_runner_open(&o->runner, &runner, &err);
+    if (s == AN_OK)
+        s = an_runner_evaluate(runner, o->data.items, o->data.n, &report, &err);
+    if (s == AN_OK && o->json)
+        s = print_json(&report, &err);
+    else if (s == AN_OK)
+        print_text(&report);
+    an_runner_close(runner);
+    return s == AN_OK ? 0 : an_call_fail(call, &err);
+}
+
+const an_command an_command_eval = {
+    .name = "eval",
+    .summary = "loss, perplexity and bits per byte of a checkpoint on a text",
+    .about = "Prints how well a trained model predicts a text.",
+    .options = options,
+    .n_options = AN_COUNT(options),
+    .size_bytes = sizeof(values),
+    .defaults = defaults,
+    .run = eval,
+};

@@ -1,0 +1,134 @@
+/*
+ * anemone generate: continues a text, token by token, as it is made. What goes
+ * to a terminal is cleaned (a model may write any bytes); what goes to a file
+ * or a pipe is the bytes.
+ */
+#include "cli/commands.h"
+#include "cli/terminal.h"
+
+#include "anemone/train.h"
+
+#include <string.h>
+
+typedef struct values {
+    an_runner_options runner;
+    an_sample_options sample;
+} values;
+
+static const an_option options[] = {
+    {.section = "Options",
+     .name = "checkpoint",
+     .metavar = "DIR",
+     .type = AN_OPTION_TEXT,
+     .required = true,
+     AN_AT(values, runner.checkpoint),
+     .help = "run folder, or one step's folder in it"},
+    {.name = "prompt",
+     .metavar = "TEXT",
+     .type = AN_OPTION_TEXT,
+     .preset = "a new text",
+     AN_AT(values, sample.prompt),
+     .help = "what the text begins with"},
+    {.name = "tokens",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "tokens",
+     .min = 1,
+     .max = 1e9,
+     AN_AT(values, sample.tokens),
+     .help = "how many to make, at most"},
+    {.name = "temperature",
+     .metavar = "T",
+     .type = AN_OPTION_REAL,
+     .min = 0,
+     .max = 100,
+     AN_AT(values, sample.temperature),
+     .help = "divides the logits; 0 takes the most likely token"},
+    {.name = "top-k",
+     .metavar = "K",
+     .type = AN_OPTION_INT,
+     .unit = "tokens",
+     .min = 0,
+     .max = 1e9,
+     AN_AT(values, sample.top_k),
+     .help = "choose among the K most likely; 0: among all"},
+    {.name = "top-p",
+     .metavar = "P",
+     .type = AN_OPTION_REAL,
+     .unit = "share",
+     .min = 0,
+     .max = 1,
+     AN_AT(values, sample.top_p),
+     .help = "choose among the most likely that together have probability P"},
+    {.name = "seed",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .min = 0,
+     .max = 9007199254740992.0,
+     AN_AT(values, sample.seed),
+     .help = "the same seed makes the same text"},
+    AN_ENGINE_ROWS(values, runner.engine, runner.numerics, runner.threads),
+};
+
+static void defaults(void *v)
+{
+    *(values *)v =
+        (values){.runner = {.engine = "auto"}, .sample = an_sample_defaults()};
+}
+
+typedef struct stream {
+    an_terminal terminal;
+    an_clean clean;
+    char last;
+} stream;
+
+static bool put(void *ctx, const char *bytes, size_t size)
+{
+    stream *out = ctx;
+    if (size == 0) return true;
+    if (out->terminal.live)
+        an_clean_print(&out->clean, bytes, size, stdout);
+    else
+        fwrite(bytes, 1, size, stdout);
+    out->last = bytes[size - 1];
+    return fflush(stdout) == 0 && !ferror(stdout);
+}
+
+static void end(stream *out)
+{
+    char rest[12];
+    if (!out->terminal.live) return;
+    fwrite(rest, 1, an_clean_end(&out->clean, rest), stdout);
+    if (out->last != '\n') putchar('\n');
+}
+
+static int generate(const an_call *call, const void *v)
+{
+    const values *o = v;
+    an_error err = {0};
+    an_runner *runner = NULL;
+    stream out = {.terminal = an_terminal_of(stdout)};
+    const char *prompt = o->sample.prompt;
+    an_status s = an_runner_open(&o->runner, &runner, &err);
+    if (s == AN_OK) {
+        if (prompt != NULL) put(&out, prompt, strlen(prompt));
+        s = an_runner_sample(runner, &o->sample, put, &out, &err);
+        end(&out);
+    }
+    an_runner_close(runner);
+    return s == AN_OK ? 0 : an_call_fail(call, &err);
+}
+
+const an_command an_command_generate = {
+    .name = "generate",
+    .summary = "write text with a trained model",
+    .about =
+        "Continues a text with a trained model and prints it as it is "
+        "made. On a terminal,\nbytes that are no text show as U+FFFD; into "
+        "a file or a pipe go the bytes as they are.",
+    .options = options,
+    .n_options = AN_COUNT(options),
+    .size_bytes = sizeof(values),
+    .defaults = defaults,
+    .run = generate,
+};

@@ -1,0 +1,129 @@
+/*
+ * The program `anemone`: finds the command, reads its options, runs it. Exit
+ * status 0: done, 1: it failed, one line on stderr says why, 2: usage.
+ */
+#include "cli/commands.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+static const an_command *const commands[] = {
+    &an_command_train, &an_command_generate, &an_command_eval,
+    &an_command_check, &an_command_run,
+};
+
+const char *an_numerics_choice(int i)
+{
+    return i < AN_NUMERICS_COUNT ? an_numerics_name((an_numerics)i) : NULL;
+}
+
+static void print_commands(const char *program, FILE *out)
+{
+    fprintf(out, "usage: %s COMMAND [OPTION]...\n\n", program);
+    fprintf(out, "Trains transformers through programs for Apple's Neural "
+                 "Engine,\non the software Neural Engine.\n\n");
+    for (int i = 0; i < AN_COUNT(commands); i++)
+        fprintf(out, "  %-11s%s\n", commands[i]->name, commands[i]->summary);
+    fprintf(out, "\n  %-11s%s\n", "--version",
+            "version, commit, kernels, BLAS");
+    fprintf(out, "\n%s COMMAND --help lists a command's options.\n", program);
+}
+
+static const an_command *find(const char *name)
+{
+    for (int i = 0; i < AN_COUNT(commands); i++)
+        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+    return NULL;
+}
+
+static const char *command_name(const void *ctx, int i)
+{
+    (void)ctx;
+    return i < AN_COUNT(commands) ? commands[i]->name : NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *near = an_args_near(name, command_name, NULL);
+    if (near != NULL)
+        fprintf(stderr, "anemone: unknown command '%.60s'; did you mean %s?\n",
+                name, near);
+    else
+        fprintf(stderr, "anemone: unknown command '%.60s'; see anemone help\n",
+                name);
+    return 2;
+}
+
+static void defaults(const an_command *c, void *values)
+{
+    memset(values, 0, c->size_bytes);
+    c->defaults(values);
+}
+
+static int run(const an_call *call)
+{
+    const an_command *c = call->command;
+    an_error err = {0};
+    an_wanted wanted = AN_WANT_RUN;
+    int status = 0;
+    void *values = an_alloc(c->size_bytes);
+    if (values == NULL) {
+        an_fail(&err, AN_ENOMEM, "no memory");
+        return an_call_fail(call, &err);
+    }
+    defaults(c, values);
+    if (an_args_parse(call, values, &wanted, &err) != AN_OK) {
+        status = an_call_fail(call, &err);
+    } else if (wanted == AN_WANT_RUN) {
+        status = c->run(call, values);
+    }
+    an_args_free(c, values);
+    if (wanted == AN_WANT_HELP) {
+        defaults(c, values);
+        an_args_help(call, values, stdout);
+    }
+    an_free(values);
+    return status;
+}
+
+static int dispatch(int argc, char **argv)
+{
+    const char *program = argc > 0 ? argv[0] : "anemone";
+    const char *word = argc > 1 ? argv[1] : "help";
+    an_call call = {.program = program};
+    if (strcmp(word, "--version") == 0) {
+        an_version_print(stdout);
+        return 0;
+    }
+    bool help = strcmp(word, "help") == 0;
+    if (help && argc > 2) {
+        static char ask[] = "--help";
+        char *words[] = {ask};
+        call.command = find(argv[2]);
+        call.words = words, call.n_words = 1;
+        return call.command != NULL ? run(&call) : unknown_command(argv[2]);
+    }
+    if (help || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        print_commands(program, stdout);
+        return 0;
+    }
+    call.command = find(word);
+    call.words = argv + 2, call.n_words = argc - 2;
+    return call.command != NULL ? run(&call) : unknown_command(word);
+}
+
+int main(int argc, char **argv)
+{
+    /* A reader that goes away is an error of writing, not our death. */
+    signal(SIGPIPE, SIG_IGN);
+    int status = dispatch(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "anemone: cannot write the output: %s\n",
+                strerror(errno));
+        if (status == 0) status = 1;
+    }
+    return status;
+}

@@ -1,0 +1,525 @@
+/*
+ * anemone train: runs the training loop and shows it. SIGINT and SIGTERM end
+ * the run after the step that is under way, with a checkpoint; a second one
+ * ends the process at once, which never leaves half a file either.
+ */
+#include "cli/commands.h"
+#include "cli/display.h"
+
+#include "anemone/train.h"
+#include "base/alloc.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+
+typedef struct values {
+    an_train_options o;
+    an_words data;
+    int64_t sample_every; /* -1: a fifth of the run */
+    int64_t sample_tokens;
+    const char *sample_prompt;
+    bool quiet, json, dry_run;
+} values;
+
+static const an_option options[] = {
+    {.section = "Data and model",
+     .name = "data",
+     .metavar = "FILE...",
+     .type = AN_OPTION_WORDS,
+     .required = true,
+     AN_AT(values, data),
+     .help = "text files, llm.c .bin shards or raw uint16 tokens (.bin without "
+             "header); or the word random"},
+    {.name = "model",
+     .metavar = "NAME",
+     .type = AN_OPTION_TEXT,
+     AN_AT(values, o.model),
+     .help = "small, base, layer768, stories110m, or the path of a config.json "
+             "with Hugging Face's keys"},
+    {.name = "seq",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "tokens",
+     .preset = "the model's",
+     .min = 1,
+     .max = 1 << 20,
+     AN_AT(values, o.sequence),
+     .help = "length of a sequence"},
+    {.name = "validation",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .unit = "share",
+     .min = 0,
+     .max = 0.9,
+     AN_AT(values, o.validation),
+     .help = "share of the data that is held out"},
+    {.section = "Length of the run",
+     .name = "steps",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "steps",
+     .min = 1,
+     .max = 1e9,
+     AN_AT(values, o.steps),
+     .help = "length of the run and of the learning rate's schedule"},
+    {.name = "stop-at",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "steps",
+     .preset = "at the end",
+     .min = 1,
+     .max = 1e9,
+     AN_AT(values, o.stop_at),
+     .help = "stop after this step and change nothing else; the same command "
+             "without it goes on"},
+    {.name = "tokens",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "tokens",
+     .preset = "no limit",
+     .min = 1,
+     .max = 1e15,
+     AN_AT(values, o.tokens),
+     .help = "stop once this many tokens were seen"},
+    {.name = "minutes",
+     .metavar = "M",
+     .type = AN_OPTION_REAL,
+     .unit = "minutes",
+     .preset = "by steps",
+     .min = 0.001,
+     .max = 1e6,
+     AN_AT(values, o.minutes),
+     .help = "length of the run in time; such a run is not reproducible bit "
+             "for bit"},
+    {.section = "Optimizer",
+     .name = "batch",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "sequences",
+     .preset = "the model's",
+     .min = 1,
+     .max = 65536,
+     AN_AT(values, o.batch),
+     .help = "sequences of a micro-batch"},
+    {.name = "accum",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "micro-batches",
+     .min = 1,
+     .max = 65536,
+     AN_AT(values, o.accum),
+     .help = "micro-batches whose gradients make one step"},
+    {.name = "lr",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .preset = "the model's",
+     .min = 1e-12,
+     .max = 100,
+     AN_AT(values, o.lr),
+     .help = "highest learning rate"},
+    {.name = "lr-min",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .unit = "share of --lr",
+     .min = 0,
+     .max = 1,
+     AN_AT(values, o.lr_min),
+     .help = "learning rate at the end of the cosine"},
+    {.name = "warmup",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "steps",
+     .preset = "a tenth of the run",
+     .min = 0,
+     .max = 1e9,
+     AN_AT(values, o.warmup),
+     .help = "steps in which the learning rate rises"},
+    {.name = "beta1",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .min = 0,
+     .max = 0.999999,
+     AN_AT(values, o.beta1),
+     .help = "decay of AdamW's first moment"},
+    {.name = "beta2",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .min = 0,
+     .max = 0.999999999,
+     AN_AT(values, o.beta2),
+     .help = "decay of AdamW's second moment"},
+    {.name = "epsilon",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .min = 0,
+     .max = 1,
+     AN_AT(values, o.epsilon),
+     .help = "what AdamW adds to the root of the second moment"},
+    {.name = "weight-decay",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .min = 0,
+     .max = 100,
+     AN_AT(values, o.weight_decay),
+     .help = "decoupled weight decay; none on norms"},
+    {.name = "clip",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .min = 0,
+     .max = 1e9,
+     AN_AT(values, o.clip),
+     .help = "largest global norm of the gradient; 0: no clipping"},
+    {.name = "loss-scale",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .preset = "the numerics'",
+     .min = 0,
+     .max = 16777216,
+     AN_AT(values, o.loss_scale),
+     .help = "a power of two that keeps small gradients above fp16's smallest "
+             "number"},
+    {.name = "seed",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .min = 0,
+     .max = 9007199254740992.0,
+     AN_AT(values, o.seed),
+     .help = "of initial weights and order of the data"},
+    AN_ENGINE_ROWS(values, o.engine, o.numerics, o.threads),
+    {.section = "Run folder",
+     .name = "out",
+     .metavar = "DIR",
+     .type = AN_OPTION_TEXT,
+     .preset = "runs/MODEL",
+     AN_AT(values, o.out),
+     .help = "run folder; a run that is there is resumed"},
+    {.name = "fresh",
+     .type = AN_OPTION_FLAG,
+     AN_AT(values, o.fresh),
+     .help = "replace the run that is there"},
+    {.name = "save-every",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "steps",
+     .min = 0,
+     .max = 1e9,
+     AN_AT(values, o.save_every),
+     .help = "checkpoint interval; 0: at the end only"},
+    {.name = "keep",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "checkpoints",
+     .min = 1,
+     .max = 1e6,
+     AN_AT(values, o.keep),
+     .help = "how many stay, beside the best by validation"},
+    {.name = "eval-every",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "steps",
+     .min = 0,
+     .max = 1e9,
+     AN_AT(values, o.eval_every),
+     .help = "interval of validation; 0: at the end only"},
+    {.name = "eval-windows",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "sequences",
+     .min = 1,
+     .max = 1e9,
+     AN_AT(values, o.eval_windows),
+     .help = "held-out sequences of one validation, at most"},
+    {.section = "What one sees",
+     .name = "sample-every",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "steps",
+     .preset = "a fifth of the run",
+     .min = 0,
+     .max = 1e9,
+     AN_AT(values, sample_every),
+     .help = "interval of samples of text; 0: none"},
+    {.name = "sample-tokens",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "tokens",
+     .min = 1,
+     .max = 1e6,
+     AN_AT(values, sample_tokens),
+     .help = "length of a sample"},
+    {.name = "sample-prompt",
+     .metavar = "TEXT",
+     .type = AN_OPTION_TEXT,
+     .preset = "a new text",
+     AN_AT(values, sample_prompt),
+     .help = "what samples begin with"},
+    {.name = "quiet",
+     .type = AN_OPTION_FLAG,
+     AN_AT(values, quiet),
+     .help = "print errors only"},
+    {.name = "json",
+     .type = AN_OPTION_FLAG,
+     AN_AT(values, json),
+     .help = "print one JSON object a step, and a summary at the end"},
+    {.name = "dry-run",
+     .type = AN_OPTION_FLAG,
+     AN_AT(values, dry_run),
+     .help = "print parameters, FLOPs, memory, programs and evaluations per "
+             "step, and end"},
+};
+
+static void defaults(void *v)
+{
+    *(values *)v = (values){
+        .o = an_train_defaults(), .sample_every = -1, .sample_tokens = 100};
+}
+
+/* The one piece of state a signal handler may touch. */
+static volatile sig_atomic_t stop_wanted;
+
+static void ask_to_stop(int signal_number)
+{
+    (void)signal_number;
+    stop_wanted = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = ask_to_stop,
+                               .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+typedef struct session {
+    const an_call *call;
+    const values *v;
+    an_train_options o;
+    char folder[512], model[64]; /* defaults and names made here */
+    an_trainer *trainer;
+    an_train_plan plan;
+    an_display display;
+    int64_t sample_every;
+    an_error err;
+} session;
+
+/* "small", or of a path the file's or its folder's name. */
+static void name_model(session *s)
+{
+    const char *path = s->o.model != NULL ? s->o.model : "small";
+    const char *end = path + strlen(path), *slash = strrchr(path, '/');
+    if (slash != NULL && strcmp(slash, "/config.json") == 0) end = slash;
+    const char *start = end;
+    while (start > path && start[-1] != '/')
+        start--;
+    size_t size = (size_t)(end - start);
+    if (size > 5 && strncmp(end - 5, ".json", 5) == 0) size -= 5;
+    snprintf(s->model, sizeof s->model, "%.*s", (int)(size < 60 ? size : 60),
+             start);
+    if (s->model[0] == '\0') snprintf(s->model, sizeof s->model, "model");
+}
+
+static void choose_folder(session *s)
+{
+    name_model(s);
+    if (s->o.out == NULL) {
+        snprintf(s->folder, sizeof s->folder, "runs/%s", s->model);
+        s->o.out = s->folder;
+    }
+    if (s->v->dry_run) s->o.out = NULL;
+}
+
+/* The last step that this process can do. */
+static int64_t last_step(const session *s)
+{
+    int64_t last = s->plan.steps, per_step = s->plan.tokens_per_step;
+    if (s->o.stop_at > 0 && s->o.stop_at < last) last = s->o.stop_at;
+    if (s->o.tokens > 0 && per_step > 0) {
+        int64_t by_tokens = (s->o.tokens + per_step - 1) / per_step;
+        if (by_tokens < last) last = by_tokens;
+    }
+    return last;
+}
+
+static an_display_mode choose_mode(const values *v)
+{
+    if (v->json) return AN_DISPLAY_JSON;
+    if (v->quiet) return AN_DISPLAY_QUIET;
+    return an_terminal_of(stdout).live ? AN_DISPLAY_LIVE : AN_DISPLAY_PLAIN;
+}
+
+static an_status open_session(session *s)
+{
+    choose_folder(s);
+    an_status status = an_trainer_open(&s->o, &s->trainer, &s->err);
+    if (status != AN_OK) return status;
+    an_trainer_get_plan(s->trainer, &s->plan);
+    an_run_facts facts = {.model = s->model,
+                          .data = &s->v->data,
+                          .folder = s->o.out,
+                          .minutes = s->o.minutes,
+                          .last_step = last_step(s)};
+    an_display_init(&s->display, choose_mode(s->v), &facts, &s->plan);
+    s->sample_every = s->v->sample_every;
+    if (s->sample_every < 0)
+        s->sample_every =
+            s->plan.steps >= 5 ? s->plan.steps / 5 : s->plan.steps;
+    return AN_OK;
+}
+
+static bool put_sample(void *ctx, const char *bytes, size_t size)
+{
+    return an_display_sample_put(ctx, bytes, size) && !stop_wanted;
+}
+
+/* Data that is tokens has no text: then there are no samples. */
+static an_status sample(session *s)
+{
+    an_display *p = &s->display;
+    an_sample_options o = an_sample_defaults();
+    if (p->mode == AN_DISPLAY_QUIET || s->sample_every == 0 ||
+        strcmp(s->o.data[0], "random") == 0)
+        return AN_OK;
+    o.prompt = s->v->sample_prompt;
+    o.tokens = s->v->sample_tokens;
+    o.seed = s->o.seed;
+    an_display_sample_begin(p);
+    if (o.prompt != NULL) put_sample(p, o.prompt, strlen(o.prompt));
+    an_error err = {0};
+    an_status status = an_trainer_sample(s->trainer, &o, put_sample, p, &err);
+    an_display_sample_end(p);
+    if (status == AN_EUNSUPPORTED) {
+        s->sample_every = 0;
+        return AN_OK;
+    }
+    if (status != AN_OK) s->err = err;
+    return status;
+}
+
+/* Steps until the end, a limit or a signal. *finished: the run is complete. */
+static an_status train_steps(session *s, bool *finished)
+{
+    an_step_report r = {.step = s->plan.first_step};
+    an_status status = AN_OK;
+    while (status == AN_OK && !stop_wanted && !r.finished) {
+        int64_t before = r.step;
+        status = an_trainer_step(s->trainer, &r, &s->err);
+        if (status != AN_OK || r.step == before) break;
+        an_display_step(&s->display, &r);
+        if (s->sample_every > 0 &&
+            (r.step % s->sample_every == 0 || r.step == s->plan.steps) &&
+            !stop_wanted)
+            status = sample(s);
+        if (status == AN_OK)
+            status = an_display_step_end(&s->display, &r, &s->err);
+    }
+    *finished = r.finished || r.step >= s->plan.steps;
+    return status;
+}
+
+/* Options that the command that goes on must not repeat. */
+static int words_to_skip(const session *s, const char *word, bool interrupted)
+{
+    static const char *const limits[] = {"--stop-at", "--tokens"};
+    if (strcmp(word, "--fresh") == 0) return 1;
+    for (int i = 0; i < AN_COUNT(limits) && !interrupted; i++) {
+        size_t size = strlen(limits[i]);
+        if (strncmp(word, limits[i], size) != 0) continue;
+        if (word[size] == '=') return 1;
+        if (word[size] == '\0') return 2;
+    }
+    (void)s;
+    return 0;
+}
+
+static void print_resume(const session *s, bool interrupted)
+{
+    const an_call *c = s->call;
+    printf("  ");
+    an_args_quote(stdout, c->program);
+    printf(" %s", c->command->name);
+    for (int i = 0; i < c->n_words; i++) {
+        int skip = words_to_skip(s, c->words[i], interrupted);
+        if (skip > 0) {
+            i += skip - 1;
+            continue;
+        }
+        putchar(' ');
+        an_args_quote(stdout, c->words[i]);
+    }
+    putchar('\n');
+}
+
+static void print_command(const session *s, const char *command,
+                          const char *rest)
+{
+    printf("  ");
+    an_args_quote(stdout, s->call->program);
+    printf(" %s --checkpoint ", command);
+    an_args_quote(stdout, s->o.out);
+    printf("%s\n", rest);
+}
+
+static void print_next(const session *s, bool interrupted, bool complete)
+{
+    an_display_mode mode = s->display.mode;
+    if (mode == AN_DISPLAY_JSON) return;
+    if (!complete && (mode != AN_DISPLAY_QUIET || interrupted)) {
+        printf("\nResume with\n\n");
+        print_resume(s, interrupted);
+    }
+    if (mode == AN_DISPLAY_QUIET) return;
+    printf("\nNext\n\n");
+    print_command(s, "generate", "");
+    print_command(s, "eval", " --data FILE");
+    printf("\n");
+}
+
+static an_status train_to_end(session *s)
+{
+    bool finished = false;
+    an_display *p = &s->display;
+    an_display_header(p);
+    an_status status = train_steps(s, &finished);
+    if (status == AN_OK) status = an_trainer_save(s->trainer, &s->err);
+    an_display_clear(p);
+    if (status != AN_OK) return status;
+    bool complete = p->step >= s->plan.steps ||
+                    (s->o.minutes > 0 && finished && !stop_wanted);
+    bool interrupted = stop_wanted && !complete;
+    status = an_display_summary(p, interrupted, complete, &s->err);
+    if (status == AN_OK) print_next(s, interrupted, complete);
+    return status;
+}
+
+static int train(const an_call *call, const void *v)
+{
+    session s = {.call = call, .v = v};
+    s.o = s.v->o;
+    s.o.data = s.v->data.items;
+    s.o.n_data = s.v->data.n;
+    catch_signals();
+    an_status status = open_session(&s);
+    if (status == AN_OK && s.v->dry_run)
+        status = an_plan_print(&s.display, &s.err);
+    else if (status == AN_OK)
+        status = train_to_end(&s);
+    an_display_fini(&s.display);
+    an_trainer_close(s.trainer);
+    return status == AN_OK ? 0 : an_call_fail(call, &s.err);
+}
+
+const an_command an_command_train = {
+    .name = "train",
+    .summary = "train a model on text; goes on where it was stopped",
+    .about = "Trains a model and keeps everything in a run folder. A run that "
+             "is there goes on\nwhere it was stopped, bit for bit; Ctrl-C "
+             "ends it after the current step.",
+    .options = options,
+    .n_options = AN_COUNT(options),
+    .size_bytes = sizeof(values),
+    .defaults = defaults,
+    .run = train,
+};
