@@ -1,48 +1,129 @@
-# Anemone: builds build/anemone, build/libanemone.a and the tests.
-# make [all] | check | test | deps | demo | bench | bless | format | clean
+# Anemone. GNU make 3.81 or later; see `make help`.
 
 BUILD    ?= build
-CC       ?= cc
 OPT      ?= -O2 -g
-WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
-            -Wmissing-prototypes -Wno-missing-field-initializers -Wvla -Wundef -Wcast-qual -Wwrite-strings \
-            -Wformat=2 -Wimplicit-fallthrough -Wdouble-promotion
 WERROR   ?= -Werror
-PKGS      = jansson openblas
+WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wno-missing-field-initializers -Wvla -Wundef \
+            -Wcast-qual -Wwrite-strings -Wformat=2 -Wimplicit-fallthrough \
+            -Wdouble-promotion $(WARN_$(findstring clang,$(CC)))
+WARN_clang = -Wmissing-variable-declarations
+
+# macOS has its BLAS in Accelerate, opened at run time.
+PKGS_Linux = openblas
+PKGS      := jansson $(PKGS_$(shell uname -s))
+# Asked once, when first needed: by then tools/deps has installed them.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
+PKG_TEST   = $(eval PKG_TEST := $$(shell pkg-config --libs cmocka))$(PKG_TEST)
+
 CPPFLAGS += -Iinclude -Isrc -D_POSIX_C_SOURCE=200809L -D_DARWIN_C_SOURCE
-CFLAGS   += -std=c17 $(OPT) $(WARN) $(WERROR) -ffp-contract=off -fvisibility=hidden -pthread
-LDLIBS   += $(shell pkg-config --libs $(PKGS)) -lm -pthread
+CFLAGS   += -std=c17 $(OPT) $(WARN) $(WERROR) -ffp-contract=off \
+            -fvisibility=hidden -pthread
+LDLIBS   += $(PKG_LIBS) -lm -pthread
+# Short lines, or with V=1 whole commands.
+SAY_      = @echo '  $(1) $@';
+SAY       = $(SAY_$(V))
+COMPILE   = $(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS)
+LINK      = $(CC) $(CFLAGS) $(LDFLAGS)
 
-SRC  := $(sort $(shell find src -name '*.c' ! -path 'src/cli/*'))
-CLI  := $(sort $(wildcard src/cli/*.c))
-UNIT := $(sort $(wildcard tests/unit/*.c))
-OBJ  := $(SRC:%.c=$(BUILD)/%.o)
+SRC   := $(sort $(shell find src -name '*.c' ! -path 'src/cli/*'))
+CLI   := $(sort $(wildcard src/cli/*.c))
+UNIT  := $(sort $(wildcard tests/unit/*.c))
+FUZZ  := $(sort $(wildcard tests/fuzz/*.c))
+BENCH := $(sort $(wildcard bench/*.c))
+TEXT  := $(shell find $(wildcard include src tests bench) -name '*.[ch]')
+OBJ   := $(SRC:%.c=$(BUILD)/%.o)
+UNIT_PROGRAMS  := $(UNIT:%.c=$(BUILD)/%)
+FUZZ_PROGRAMS  := $(FUZZ:%.c=$(BUILD)/%)
+BENCH_PROGRAMS := $(BENCH:%.c=$(BUILD)/%)
 
-all: $(BUILD)/anemone
+all: $(BUILD)/anemone ## build build/anemone
 
-$(BUILD)/%.o: %.c
+deps: ## install the system packages that are missing, nothing else
+	@sh tools/deps
+
+# Rewritten, and so newer than every object, when the commands change.
+$(BUILD)/flags: FORCE | deps
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '$(COMPILE) $(LDFLAGS) $(LDLIBS)' >$@.new
+	@if cmp -s $@ $@.new; then rm -f $@.new; else mv $@.new $@; fi
+
+$(BUILD)/%.o: %.c $(BUILD)/flags | deps
+	@mkdir -p $(@D)
+	$(call SAY,cc)$(COMPILE) -MMD -MP -c -o $@ $<
+
+# `anemone --version` tells what it was built from.
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+$(BUILD)/src/cli/%.o: CPPFLAGS += -DAN_COMMIT='"$(COMMIT)"'
 
 $(BUILD)/libanemone.a: $(OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call SAY,ar)ar rcs $@ $^
 
 $(BUILD)/anemone: $(CLI:%.c=$(BUILD)/%.o) $(BUILD)/libanemone.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call SAY,link)$(LINK) -o $@ $^ $(LDLIBS)
 
 # The test allocator stands before the library, whose own is then left out.
 $(BUILD)/tests/%.o: CPPFLAGS += -Itests
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/alloc_fail.o \
                        $(BUILD)/libanemone.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(call SAY,link)$(LINK) -o $@ $^ $(PKG_TEST) $(LDLIBS)
 
-check: $(UNIT:%.c=$(BUILD)/%)
-	@for t in $^; do $$t || exit 1; done
+$(BUILD)/tests/planted: $(BUILD)/tests/planted.o
+	$(call SAY,link)$(LINK) -o $@ $^ $(PKG_TEST) $(LDLIBS)
 
-clean:
+# A fuzz target replays the files it is given, or, under `make fuzz`, gets
+# libFuzzer's main instead.
+FUZZ_MAIN = $(BUILD)/tests/replay.o
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_MAIN) \
+                       $(BUILD)/libanemone.a
+	$(call SAY,link)$(LINK) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libanemone.a
+	$(call SAY,link)$(LINK) -o $@ $^ $(LDLIBS)
+
+TESTS = $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(BUILD)/tests/planted \
+        $(if $(CLI),$(BUILD)/anemone)
+
+check: $(TESTS) ## the tests that take seconds
+	@BUILD=$(BUILD) sh tests/run check
+
+test: $(TESTS) ## all tests
+	@BUILD=$(BUILD) sh tests/run test
+
+unit: $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) ## build the unit tests, run nothing
+
+demo: all ## train a small model on this project's text, DATA=file: on another
+	@BUILD=$(BUILD) sh tools/demo $(DATA)
+
+bench: all $(BENCH_PROGRAMS) ## measure training steps, write build/bench.json
+	@BUILD=$(BUILD) sh bench/run
+
+bless: all ## rewrite the golden files; review the diff
+	@BUILD=$(BUILD) sh tools/bless
+
+format: ## lay out the sources
+	clang-format -i $(TEXT)
+
+tidy: | deps ## clang-tidy over the sources
+	@sh tools/tidy $(CPPFLAGS) $(PKG_CFLAGS)
+
+FUZZ_SECONDS ?= 60
+FUZZ_BUILD = BUILD=$(BUILD)/fuzz CC=clang LDFLAGS=-fsanitize=fuzzer FUZZ_MAIN= \
+    OPT="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+fuzz: ## every fuzz target for FUZZ_SECONDS
+	@$(MAKE) $(FUZZ_BUILD) $(FUZZ:%.c=$(BUILD)/fuzz/%)
+	@BUILD=$(BUILD)/fuzz sh tests/run fuzz $(FUZZ_SECONDS)
+
+clean: ## remove what was built
 	rm -rf $(BUILD)
 
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.* ## /\1	/p' Makefile
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all check clean
+FORCE:
+.PHONY: all deps check test unit demo bench bless format tidy fuzz clean help FORCE
 .SECONDARY:
+.DELETE_ON_ERROR:

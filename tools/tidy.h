@@ -1,0 +1,5 @@
+/* For tools/tidy: tells the analyzer that failing returns the given code. */
+#include "anemone/status.h"
+#define an_fail(err, code, ...) (an_fail(err, code, __VA_ARGS__), (code))
+#define an_fail_at(err, code, line, column, ...)                               \
+    (an_fail_at(err, code, line, column, __VA_ARGS__), (code))
