@@ -1,7 +1,8 @@
 # tools/layers passes on this tree and sees an arrow that points up.
 set -eu
 sh tools/layers
-mkdir -p "$TMP/src/mil" "$TMP/src/engine/soft" "$TMP/src/engine/apple" "$TMP/include/anemone"
+mkdir -p "$TMP/src/mil" "$TMP/src/engine/soft" "$TMP/src/engine/apple" \
+    "$TMP/src/unheard" "$TMP/include/anemone"
 echo '#include "base/arena.h"' >"$TMP/src/mil/well.c"
 echo '#include "ops/rules.h"' >"$TMP/src/engine/soft/well.c"
 sh tools/layers "$TMP"
