@@ -57,6 +57,9 @@ $(BUILD)/%.o: %.c $(BUILD)/flags | deps
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 $(BUILD)/src/cli/%.o: CPPFLAGS += -DAN_COMMIT='"$(COMMIT)"'
 
+# Loops are vectorised at any OPT; nobody reads errno or traps.
+$(BUILD)/src/kernels/%.o: CFLAGS += -O3 -fno-math-errno -fno-trapping-math
+
 $(BUILD)/libanemone.a: $(OBJ)
 	@rm -f $@
 	$(call SAY,ar)ar rcs $@ $^
