@@ -39,20 +39,26 @@ typedef struct an_param_part {
 
 /* One trained tensor: what the optimizer sees. */
 typedef struct an_model_param {
-    const char *name;  /* "layers.0.w_qkv", "embed", "final_norm", "head" */
-    const char *port;  /* parameter name in the block's function, "w_qkv" */
-    int layer;         /* -1: not of a layer */
-    int block;         /* index in the layer's blocks; AN_BLOCK_HEAD, _EMBED */
-    an_shape shape;    /* as at the port, dtype fp32: [1,1,O,C], [1,D,1,1] */
+    const char *name; /* "layers.0.w_qkv", "embed", "final_norm", "head" */
+    const char *port; /* parameter name in the block's function, "w_qkv";
+                          the head of a tied model reads "embed" */
+    int layer;        /* -1: not of a layer */
+    int block;        /* index in the layer's blocks; AN_BLOCK_HEAD, _EMBED */
+    an_shape shape;   /* as at the port, dtype fp32: [1,1,O,C], [1,D,1,1] */
     int64_t rows, columns; /* the same numbers as a matrix */
-    bool decay;        /* weight decay applies */
-    double init_std;   /* normal; 0: all ones */
+    bool decay;            /* weight decay applies */
+    double init_std;       /* normal; 0: all ones */
     const an_param_part *parts;
     int n_parts;
 } an_model_param;
 enum { AN_BLOCK_HEAD = -1, AN_BLOCK_EMBED = -2 };
 AN_API int an_model_n_params(const an_model *model);
 AN_API const an_model_param *an_model_param_at(const an_model *model, int i);
+/* First values of elements [begin, begin + n) of parameter i, into out[0..n):
+ * a pure function of seed, i and the element, so ranges may be filled in any
+ * order. */
+AN_API void an_model_init_param(const an_model *model, int i, uint64_t seed,
+                                int64_t begin, int64_t n, float *out);
 
 /*
  * One block as MIL: function "forward" with parameters x [1, D, 1, N] and the

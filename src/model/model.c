@@ -1,0 +1,121 @@
+/*
+ * Models: opening one, and its blocks as modules.
+ */
+#include "model/model.h"
+
+#include "base/alloc.h"
+#include "mil/emit.h"
+
+an_status an_model_open(const char *preset_or_path, int64_t vocab_size,
+                        an_model **out, an_error *err)
+{
+    an_config config;
+    an_status s = an_config_open(preset_or_path, vocab_size, &config, err);
+    if (s != AN_OK) return s;
+    an_model *m = an_alloc(sizeof *m);
+    if (!m) return an_fail(err, AN_ENOMEM, "model: no memory");
+    an_arena_init(&m->arena);
+    m->config = config;
+    s = an_model_list_params(m, err);
+    if (s == AN_OK)
+        *out = m;
+    else
+        an_model_free(m);
+    return s;
+}
+
+void an_model_free(an_model *model)
+{
+    if (!model) return;
+    an_arena_fini(&model->arena);
+    an_free(model);
+}
+
+void an_model_get_facts(const an_model *model, an_model_facts *out)
+{
+    *out = model->config.facts;
+}
+
+int an_model_n_blocks(const an_model *model)
+{
+    (void)model;
+    int n = 0;
+    while (an_llama_block(n))
+        n++;
+    return n;
+}
+
+const char *an_model_block_name(const an_model *model, int block)
+{
+    (void)model;
+    const an_block_row *row = an_llama_block(block);
+    return row ? row->name : NULL;
+}
+
+static an_status check_request(int block, an_dtype x_dtype, an_dtype dtype,
+                               int64_t batch, int64_t sequence, an_error *err)
+{
+    const int64_t most = (int64_t)1 << 24;
+    if (!an_llama_block(block))
+        return an_fail(err, AN_EINVAL, "model: there is no block %d", block);
+    if (dtype > AN_FP64 || x_dtype > AN_FP64)
+        return an_fail(err, AN_EINVAL,
+                       "model: blocks are fp16, fp32 or fp64, came %s and %s",
+                       an_dtype_name(x_dtype), an_dtype_name(dtype));
+    if (batch < 1 || sequence < 1 || sequence > most || batch > most / sequence)
+        return an_fail(err, AN_EINVAL,
+                       "model: %lld sequences of %lld, expected 1 to %lld "
+                       "positions in all",
+                       (long long)batch, (long long)sequence, (long long)most);
+    return AN_OK;
+}
+
+static an_status build(const an_model *model, const an_block_row *row,
+                       an_dtype x_dtype, an_block_frame *f, an_module *module,
+                       an_error *err)
+{
+    enum { OPSET = 18 };
+    an_status s = an_build_begin(module, "forward", OPSET, &f->b, err);
+    if (s != AN_OK) return s;
+    an_value *x = an_build_param(
+        f->b, "x",
+        AN_TENSOR(x_dtype, 1, model->config.facts.width, 1, f->columns));
+    row->build(f, an_emit_cast(f->b, x, f->dtype));
+    return an_build_end(f->b, err);
+}
+
+an_status an_model_block(const an_model *model, int block, an_dtype x_dtype,
+                         an_dtype dtype, int64_t batch, int64_t sequence,
+                         an_block *out, an_error *err)
+{
+    an_status s = check_request(block, x_dtype, dtype, batch, sequence, err);
+    if (s != AN_OK) return s;
+    const an_block_row *row = an_llama_block(block);
+    an_block_frame f = {.config = &model->config,
+                        .dtype = dtype,
+                        .batch = batch,
+                        .sequence = sequence,
+                        .columns = batch * sequence};
+    an_module *module = NULL;
+    s = an_module_new(&module, err);
+    if (s == AN_OK) s = build(model, row, x_dtype, &f, module, err);
+    if (s != AN_OK) {
+        an_fail_context(err, "block %s", row->name);
+        an_module_free(module);
+        return s;
+    }
+    *out = (an_block){.module = module,
+                      .taps = row->taps,
+                      .n_taps = row->n_taps,
+                      .stops = row->stops,
+                      .n_stops = row->n_stops,
+                      .cuts = row->cuts,
+                      .n_cuts = row->n_cuts};
+    return AN_OK;
+}
+
+void an_block_free(an_block *block)
+{
+    an_module_free(block->module);
+    *block = (an_block){0};
+}
