@@ -8,6 +8,10 @@
 
 #include "anemone/mil.h"
 
+#include <stdint.h>
+
+typedef struct an_chip_numerics an_chip_numerics; /* mil/numerics.h */
+
 /* Functions of up to three scalars: the one list of element-wise meanings.
  * scalars.def holds AN_FN(id, operands). */
 typedef enum an_scalar {
@@ -48,7 +52,11 @@ struct an_num {
     /* A reduction of n values `step` apart, rounded to `to`; not SOFTMAX. */
     double (*reduce)(const an_num *num, an_reduce how, int64_t n,
                      const double *x, int64_t step, an_dtype to);
-    const void *chip; /* the row whose fields these functions read, or NULL */
+    /* fp16 storage to the doubles of kernels and back, patterns of exponent
+     * field 31 included. */
+    double (*load)(uint16_t bits);
+    uint16_t (*store)(double x);
+    const an_chip_numerics *chip; /* what `hw` reads, else NULL */
 };
 
 /* The meaning of a scalar function in fp64, before rounding. Domains follow

@@ -335,6 +335,8 @@ const an_num an_num_ieee = {
     .scalar = rounded_scalar,
     .dot = dot,
     .reduce = rounded_reduce,
+    .load = an_half_to_double,
+    .store = an_half_from_double,
 };
 
 const an_num an_num_exact = {
@@ -344,4 +346,6 @@ const an_num an_num_exact = {
     .scalar = rounded_scalar,
     .dot = dot,
     .reduce = rounded_reduce,
+    .load = an_half_to_double,
+    .store = an_half_from_double,
 };

@@ -7,8 +7,6 @@
 
 #include "mil/emit.h"
 
-#include <math.h>
-
 static an_status shape_softmax(const an_node *node, an_shape *out, int n,
                                an_error *err)
 {
@@ -25,7 +23,9 @@ static void softmax_row(const an_num *num, int64_t n, double *x, an_dtype type)
 {
     double max = num->reduce(num, AN_REDUCE_MAX, n, x, 1, AN_FP64);
     for (int64_t j = 0; j < n; j++)
-        x[j] = exp(num->inner(num, x[j] - max, type));
+        x[j] =
+            num->scalar(num, AN_SCALAR_exp, num->inner(num, x[j] - max, type),
+                        0, 0, type, AN_FP64);
     double sum = num->reduce(num, AN_REDUCE_SUM, n, x, 1, AN_FP64);
     for (int64_t j = 0; j < n; j++)
         x[j] = num->round(num, x[j] / sum, type);
