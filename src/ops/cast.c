@@ -2,6 +2,7 @@
 #include "ops/ops.h"
 
 #include "mil/emit.h"
+#include "mil/type.h"
 
 #include <string.h>
 
@@ -28,12 +29,10 @@ static an_status shape_cast(const an_node *node, an_shape *out, int n,
     if (s == AN_OK) s = an_rule_domain(node, "x", AN_DOMAIN_ANY, err);
     if (s != AN_OK) return s;
     an_str name = an_node_string(node, "dtype");
-    for (int i = 0; i < AN_DTYPE_COUNT; i++) {
-        if (!can_cast_to((an_dtype)i) ||
-            !an_str_is(name, an_dtype_name((an_dtype)i)))
-            continue;
+    an_dtype to;
+    if (an_dtype_find(name.text, name.size, &to) && can_cast_to(to)) {
         out[0] = *an_node_shape(node, "x");
-        out[0].dtype = (an_dtype)i;
+        out[0].dtype = to;
         return AN_OK;
     }
     return an_node_fail(node, err, AN_ETYPE,

@@ -32,16 +32,13 @@ static bool axis_frame(const an_node *node, int i, an_conv_axis *a)
     return room >= 0;
 }
 
-/* The node's spatial axis i; an unknown extent gives an unknown result. */
 bool an_conv_frame(const an_node *node, int i, an_conv_axis *a)
 {
     a->in = an_node_shape(node, "x")->dims[2 + i];
     a->kernel = an_node_shape(node, "weight")->dims[2 + i];
     a->stride = an_node_int_at(node, "strides", i);
     a->dilation = an_node_int_at(node, "dilations", i);
-    if (a->in >= 0 && a->kernel >= 0) return axis_frame(node, i, a);
-    a->out = -1;
-    return true;
+    return axis_frame(node, i, a);
 }
 
 /* An I parameter of `count` elements from `min` to LIMIT. */
@@ -87,12 +84,12 @@ static an_status check_channels(const an_node *node, an_error *err)
     const an_shape *w = an_node_shape(node, "weight");
     int64_t groups = an_node_int(node, "groups");
     int64_t c = x->dims[1], o = w->dims[0], per_group = w->dims[1];
-    if (groups < 1 || (c > 0 && c % groups != 0) || (o > 0 && o % groups != 0))
+    if (groups < 1 || c % groups != 0 || o % groups != 0)
         return an_node_fail(node, err, AN_ETYPE,
                             "groups is %lld, expected a divisor of %lld input "
                             "and %lld output channels",
                             (long long)groups, (long long)c, (long long)o);
-    if (c < 0 || an_dims_fit(per_group, c / groups)) return AN_OK;
+    if (per_group == c / groups) return AN_OK;
     return an_node_fail(node, err, AN_ETYPE,
                         "weight is %s, expected %lld input channels (x is %s, "
                         "groups %lld)",

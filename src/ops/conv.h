@@ -9,7 +9,7 @@ typedef struct an_conv_axis {
 } an_conv_axis;
 
 /* Spatial axis i of a conv node. False: the padded input is shorter than the
- * kernel. An unknown extent gives an unknown result, -1. */
+ * kernel. */
 bool an_conv_frame(const an_node *node, int i, an_conv_axis *a);
 /* 1 x 1, one group, nothing skipped, nothing padded: a matrix product. */
 bool an_conv_is_pointwise(const an_node *node);

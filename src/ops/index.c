@@ -4,18 +4,20 @@
  */
 #include "ops/ops.h"
 
+#include "mil/type.h"
+
 static an_status check_gather(const an_node *node, int axis, int64_t batch,
                               an_error *err)
 {
     const an_shape *x = an_node_shape(node, "x");
     const an_shape *indices = an_node_shape(node, "indices");
-    if (!an_dtype_is_integer(indices->dtype))
+    if (!an_dtype_is_int(indices->dtype))
         return an_node_fail(node, err, AN_ETYPE,
                             "indices is %s, expected integers",
                             AN_SHAPE_STR(indices));
     bool fits = batch >= 0 && batch <= axis && batch <= indices->rank;
     for (int64_t i = 0; fits && i < batch; i++)
-        fits = an_dims_fit(x->dims[i], indices->dims[i]);
+        fits = x->dims[i] == indices->dims[i];
     if (!fits)
         return an_node_fail(node, err, AN_ETYPE,
                             "batch_dims is %lld, expected a number of equal "

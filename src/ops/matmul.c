@@ -22,7 +22,7 @@ static bool frame(const an_node *node, an_contract *c)
     an_shape out = a, batch = b;
     out.rank -= 2;
     batch.rank -= 2;
-    if (!an_dims_fit(ka, kb) || !an_shape_broadcast(&out, &batch)) return false;
+    if (ka != kb || !an_shape_broadcast(&out, &batch)) return false;
     out.dims[out.rank++] = m;
     out.dims[out.rank++] = n;
     *c = (an_contract){.a = 0,
@@ -94,7 +94,7 @@ static an_status shape_linear(const an_node *node, an_shape *out, int n,
     if (s != AN_OK) return s;
     an_shape r = *an_node_shape(node, "x");
     const an_shape *w = an_node_shape(node, "weight");
-    if (!an_dims_fit(r.dims[r.rank - 1], w->dims[1]))
+    if (r.dims[r.rank - 1] != w->dims[1])
         return an_node_fail(node, err, AN_ETYPE,
                             "x is %s and weight %s, expected one inner "
                             "dimension",

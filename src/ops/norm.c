@@ -21,7 +21,7 @@ static an_status check_affine(const an_node *node, const char *param,
         if (on[i]) want.dims[want.rank++] = x->dims[i];
     bool fits = p->dtype == want.dtype && p->rank == want.rank;
     for (int i = 0; fits && i < p->rank; i++)
-        fits = an_dims_fit(p->dims[i], want.dims[i]);
+        fits = p->dims[i] == want.dims[i];
     if (fits) return AN_OK;
     return an_node_fail(node, err, AN_ETYPE, "%s is %s, expected %s", param,
                         AN_SHAPE_STR(p), AN_SHAPE_STR(&want));

@@ -9,7 +9,7 @@
 #include "mil/num.h"
 
 #include "base/half.h"
-#include "ops/ops.h"
+#include "mil/type.h"
 
 #include <math.h>
 
@@ -159,62 +159,17 @@ static double saturate(double x, double low, double high)
     return x < low ? low : x > high ? high : x;
 }
 
-static double round_signed(double x, int bits)
-{
-    /* the largest double below 2^63 is 2^63 - 1024 */
-    double high = bits == 64 ? 0x1.fffffffffffffp62 : ldexp(1, bits - 1) - 1;
-    return saturate(x, -ldexp(1, bits - 1), high);
-}
-
-static double round_unsigned(double x, int bits)
-{
-    double high = bits == 64 ? 0x1.fffffffffffffp63 : ldexp(1, bits) - 1;
-    return saturate(x, 0, high);
-}
-
-/* Integers and bools; floats stay. */
+/* Integers and bools; floats stay. The largest double below 2^63 is
+ * 2^63 - 2^10, below 2^64 it is 2^64 - 2^11. */
 static double round_whole(double x, an_dtype to)
 {
-    switch (to) {
-    case AN_BOOL:
-        return x != 0;
-    case AN_INT4:
-        return round_signed(x, 4);
-    case AN_INT8:
-        return round_signed(x, 8);
-    case AN_INT16:
-        return round_signed(x, 16);
-    case AN_INT32:
-        return round_signed(x, 32);
-    case AN_INT64:
-        return round_signed(x, 64);
-    case AN_UINT1:
-        return round_unsigned(x, 1);
-    case AN_UINT2:
-        return round_unsigned(x, 2);
-    case AN_UINT3:
-        return round_unsigned(x, 3);
-    case AN_UINT4:
-        return round_unsigned(x, 4);
-    case AN_UINT6:
-        return round_unsigned(x, 6);
-    case AN_UINT8:
-        return round_unsigned(x, 8);
-    case AN_UINT16:
-        return round_unsigned(x, 16);
-    case AN_UINT32:
-        return round_unsigned(x, 32);
-    case AN_UINT64:
-        return round_unsigned(x, 64);
-    case AN_FP16:
-    case AN_FP32:
-    case AN_FP64:
-    case AN_BF16:
-    case AN_STRING:
-    case AN_DTYPE_COUNT:
-        break;
-    }
-    return x;
+    if (to == AN_BOOL) return x != 0;
+    if (!an_dtype_is_int(to)) return x;
+    bool has_sign = an_dtype_is_signed(to);
+    int bits = an_dtype_bits(to) - (has_sign ? 1 : 0);
+    double limit = ldexp(1, bits);
+    return saturate(x, has_sign ? -limit : 0,
+                    bits > 53 ? nextafter(limit, 0) : limit - 1);
 }
 
 static double ieee_round(const an_num *num, double x, an_dtype to)

@@ -16,7 +16,6 @@ typedef enum an_domain {
     AN_DOMAIN_ANY, /* numbers and bool */
 } an_domain;
 bool an_dtype_in(an_dtype dtype, an_domain domain);
-bool an_dtype_is_integer(an_dtype dtype);
 
 /* Room for a shape's text in a message. */
 enum { AN_SHAPE_TEXT = 96 };
@@ -25,15 +24,14 @@ enum { AN_SHAPE_TEXT = 96 };
 
 /* Shape of a t, c or d parameter that is given. */
 const an_shape *an_node_shape(const an_node *node, const char *param);
-/* Two dimensions that can be the same: equal, or one is unknown. */
-bool an_dims_fit(int64_t a, int64_t b);
 /* Does a string argument have this text? */
 bool an_str_is(an_str s, const char *text);
 
 /* Axis i of an I parameter that was checked, counted from the start. */
 int an_node_axis_at(const an_node *node, const char *param, int i, int rank);
 
-/* Each fails with what came and what was expected. */
+/* Each fails with what came and what was expected. The first one looks at the
+ * operands too: none is empty. */
 an_status an_rule_results(const an_node *node, int n, int expected,
                           an_error *err);
 an_status an_rule_domain(const an_node *node, const char *param, an_domain d,
@@ -53,11 +51,10 @@ an_status an_rule_axes(const an_node *node, const char *param, int rank,
 an_status an_rule_axis(const an_node *node, const char *param, int rank,
                        int *out, an_error *err);
 /* numpy broadcast of `b` into `out`, which holds the first operand's shape.
- * False: the shapes do not fit. Unknown dimensions give way to known ones
- * other than 1. */
+ * False: the shapes do not fit. */
 bool an_shape_broadcast(an_shape *out, const an_shape *b);
-/* The result has at most AN_MAX_RANK axes of 1 or more (or unknown) and no
- * more than 2^48 elements. */
+/* The result's axes have 1 element or more, and it no more than
+ * AN_MAX_COUNT. */
 an_status an_rule_size(const an_node *node, const an_shape *out, an_error *err);
 
 /* A bias, when given, is [channels] of x's type. */

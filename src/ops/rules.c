@@ -1,21 +1,17 @@
 /*
  * Checks that shape rules share. A message says which parameter, what came and
- * what was expected; dimensions of -1 are unknown and fit everything.
+ * what was expected. Dimensions are known: nodes with others are not inferred
+ * (mil/build.h).
  */
 #include "ops/ops.h"
 
+#include "mil/type.h"
+
 #include <string.h>
-
-#define LIMIT_ELEMENTS ((int64_t)1 << 48)
-
-bool an_dtype_is_integer(an_dtype dtype)
-{
-    return dtype >= AN_INT4 && dtype <= AN_UINT64;
-}
 
 static bool is_float(an_dtype dtype)
 {
-    return dtype == AN_FP16 || dtype == AN_FP32 || dtype == AN_FP64;
+    return an_dtype_is_float(dtype) && dtype != AN_BF16;
 }
 
 bool an_dtype_in(an_dtype dtype, an_domain domain)
@@ -24,7 +20,7 @@ bool an_dtype_in(an_dtype dtype, an_domain domain)
     case AN_DOMAIN_FLOAT:
         return is_float(dtype);
     case AN_DOMAIN_NUMBER:
-        return is_float(dtype) || an_dtype_is_integer(dtype);
+        return is_float(dtype) || an_dtype_is_int(dtype);
     case AN_DOMAIN_BOOL:
         return dtype == AN_BOOL;
     case AN_DOMAIN_ANY:
@@ -53,11 +49,6 @@ const an_shape *an_node_shape(const an_node *node, const char *param)
     return &an_node_value(node, param)->type->shape;
 }
 
-bool an_dims_fit(int64_t a, int64_t b)
-{
-    return a == b || a < 0 || b < 0;
-}
-
 bool an_str_is(an_str s, const char *text)
 {
     return s.size == strlen(text) && memcmp(s.text, text, s.size) == 0;
@@ -72,6 +63,13 @@ int an_node_axis_at(const an_node *node, const char *param, int i, int rank)
 an_status an_rule_results(const an_node *node, int n, int expected,
                           an_error *err)
 {
+    for (int i = 0; i < an_node_n_tensors(node); i++) {
+        const an_value *v = an_node_tensor(node, i);
+        if (v && an_shape_count(&v->type->shape) == 0)
+            return an_node_fail(node, err, AN_ETYPE,
+                                "an operand is %s, expected 1 element or more",
+                                AN_SHAPE_STR(&v->type->shape));
+    }
     if (n == expected) return AN_OK;
     return an_node_fail(node, err, AN_ETYPE, "%d results are bound, it has %d",
                         n, expected);
@@ -159,8 +157,8 @@ bool an_shape_broadcast(an_shape *out, const an_shape *b)
     for (int i = 1; i <= r.rank; i++) {
         int64_t p = i <= out->rank ? out->dims[out->rank - i] : 1;
         int64_t q = i <= b->rank ? b->dims[b->rank - i] : 1;
-        if (p != 1 && q != 1 && !an_dims_fit(p, q)) return false;
-        r.dims[r.rank - i] = p == 1 || (p < 0 && q != 1) ? q : p;
+        if (p != 1 && q != 1 && p != q) return false;
+        r.dims[r.rank - i] = p == 1 ? q : p;
     }
     *out = r;
     return true;
@@ -171,12 +169,12 @@ an_status an_rule_size(const an_node *node, const an_shape *out, an_error *err)
     int64_t count = 1;
     for (int i = 0; i < out->rank; i++) {
         int64_t d = out->dims[i];
-        if (d == 0 || d < -1 || (d > 0 && count > LIMIT_ELEMENTS / d))
+        if (d < 1 || count > AN_MAX_COUNT / d)
             return an_node_fail(
                 node, err, AN_ETYPE,
                 "result would be %s, expected 1 to 2^48 elements",
                 AN_SHAPE_STR(out));
-        if (d > 0) count *= d;
+        count *= d;
     }
     return AN_OK;
 }
@@ -188,7 +186,7 @@ an_status an_rule_bias(const an_node *node, int64_t channels, an_error *err)
     if (s == AN_OK) s = an_rule_rank(node, "bias", 1, 1, err);
     if (s != AN_OK) return s;
     const an_shape *bias = an_node_shape(node, "bias");
-    if (an_dims_fit(bias->dims[0], channels)) return AN_OK;
+    if (bias->dims[0] == channels) return AN_OK;
     return an_node_fail(node, err, AN_ETYPE, "bias is %s, expected [%lld]",
                         AN_SHAPE_STR(bias), (long long)channels);
 }

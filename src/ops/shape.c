@@ -6,17 +6,6 @@
 
 #include "mil/emit.h"
 
-/* The product of the dimensions, -1 when one is unknown. */
-static int64_t known_count(const an_shape *s)
-{
-    int64_t count = 1;
-    for (int i = 0; i < s->rank; i++) {
-        if (s->dims[i] < 0) return -1;
-        count *= s->dims[i];
-    }
-    return count;
-}
-
 /* Entry i of reshape's shape: 0 copies the dimension of x where both have the
  * same rank, -1 is inferred. */
 static an_status reshape_entry(const an_node *node, int i, int rank,
@@ -38,15 +27,15 @@ static an_status infer_dimension(const an_node *node, an_shape *r,
                                  an_error *err)
 {
     const an_shape *x = an_node_shape(node, "x");
-    int64_t rest = 1, count = known_count(x);
+    int64_t rest = 1, count = an_shape_count(x);
     int open = -1, n_open = 0;
-    an_status s = an_rule_size(node, r, err);
-    if (s != AN_OK) return s;
-    for (int i = 0; i < r->rank; i++) {
-        if (r->dims[i] > 0) rest *= r->dims[i];
-        if (r->dims[i] < 0) open = i, n_open++;
+    for (int i = 0; i < r->rank && rest <= count; i++) {
+        int64_t d = r->dims[i];
+        if (d < 0)
+            open = i, n_open++;
+        else
+            rest = rest > count / d ? count + 1 : rest * d;
     }
-    if (count < 0) return AN_OK;
     bool fits = n_open == 0 ? count == rest : n_open == 1 && count % rest == 0;
     if (!fits)
         return an_node_fail(node, err, AN_ETYPE,
@@ -159,7 +148,7 @@ static an_status check_part(const an_node *node, int i, int axis, an_error *err)
     const an_shape *part = &an_node_tensor(node, i)->type->shape;
     bool fits = part->dtype == first->dtype && part->rank == first->rank;
     for (int k = 0; fits && k < part->rank; k++)
-        fits = k == axis || an_dims_fit(part->dims[k], first->dims[k]);
+        fits = k == axis || part->dims[k] == first->dims[k];
     if (fits && an_dtype_in(part->dtype, AN_DOMAIN_ANY)) return AN_OK;
     if (axis < 0)
         return an_node_fail(node, err, AN_ETYPE,
@@ -194,7 +183,7 @@ static an_status shape_concat(const an_node *node, an_shape *out, int n,
         int64_t d = an_node_tensor(node, i)->type->shape.dims[axis];
         s = check_part(node, i, interleave ? -1 : axis, err);
         if (s != AN_OK) return s;
-        r.dims[axis] = d < 0 || r.dims[axis] < 0 ? -1 : r.dims[axis] + d;
+        r.dims[axis] += d;
         if ((s = an_rule_size(node, &r, err)) != AN_OK) return s;
     }
     out[0] = r;
@@ -239,26 +228,27 @@ static an_status split_sizes(const an_node *node, int64_t d, an_shape *out,
                              int n, int axis, an_error *err)
 {
     int64_t sum = 0;
+    bool positive = true;
     if (!an_node_given(node, "split_sizes")) {
-        if (d > 0 && d % n != 0)
+        if (d % n != 0)
             return an_node_fail(node, err, AN_ETYPE,
                                 "num_splits is %d, expected a divisor of %lld",
                                 n, (long long)d);
         for (int i = 0; i < n; i++)
-            out[i].dims[axis] = d < 0 ? -1 : d / n;
+            out[i].dims[axis] = d / n;
         return AN_OK;
     }
     for (int i = 0; i < n; i++) {
         int64_t size = an_node_int_at(node, "split_sizes", i);
-        if (size < 1 || (d >= 0 && size > d - sum)) sum = INT64_MIN / 2;
+        positive = positive && size > 0;
         out[i].dims[axis] = size;
-        sum += d < 0 ? 0 : size;
+        sum += size;
     }
-    if (d < 0 ? sum == 0 : sum == d) return AN_OK;
+    if (positive && sum == d) return AN_OK;
     return an_node_fail(node, err, AN_ETYPE,
-                        "split_sizes, expected sizes of 1 or more that sum to "
-                        "%lld",
-                        (long long)d);
+                        "split_sizes sum to %lld, expected sizes of 1 or more "
+                        "that sum to %lld",
+                        (long long)sum, (long long)d);
 }
 
 static an_status split_count(const an_node *node, int64_t *out, an_error *err)
@@ -287,10 +277,7 @@ static an_status shape_split(const an_node *node, an_shape *out, int n,
     s = an_rule_axis(node, "axis", x->rank, &axis, err);
     if (s == AN_OK) s = split_count(node, &count, err);
     if (s != AN_OK) return s;
-    if (n != count)
-        return an_node_fail(node, err, AN_ETYPE,
-                            "%d results are bound, it has %lld", n,
-                            (long long)count);
+    if ((s = an_rule_results(node, n, (int)count, err)) != AN_OK) return s;
     for (int i = 0; i < n; i++)
         out[i] = *x;
     return split_sizes(node, x->dims[axis], out, n, axis, err);

@@ -26,7 +26,6 @@ static bool size_span(const an_node *node, int i, span *out)
     int64_t begin = an_node_int_at(node, "begin", i);
     int64_t size = an_node_int_at(node, "size", i);
     *out = (span){begin, 1, size, false};
-    if (d < 0) return size == -1 || size > 0;
     if (begin < -d || begin >= d) return false;
     if (begin < 0) out->begin = begin + d;
     if (size == -1) out->length = d - out->begin;
@@ -83,7 +82,7 @@ static bool index_span(const an_node *node, int i, span *out)
     int64_t begin = an_node_int_at(node, "begin", i);
     int64_t end = an_node_int_at(node, "end", i);
     int64_t stride = an_node_int_at(node, "stride", i);
-    if (stride == 0 || stride < -INT32_MAX || stride > INT32_MAX) return false;
+    if (stride == 0) return false;
     if (an_node_int_at(node, "squeeze_mask", i)) {
         *out = (span){begin < 0 ? begin + d : begin, 1, 1, true};
         return begin >= -d && begin < d;
@@ -121,10 +120,8 @@ static an_status shape_slice_by_index(const an_node *node, an_shape *out, int n,
     s = check_slice_by_index(node, x.rank, err);
     if (s != AN_OK) return s;
     for (int i = 0; i < x.rank; i++) {
-        span p = {.length = -1,
-                  .squeezed = an_node_int_at(node, "squeeze_mask", i) != 0};
-        if (x.dims[i] >= 0 && !index_span(node, i, &p))
-            return fail_span(node, i, err);
+        span p;
+        if (!index_span(node, i, &p)) return fail_span(node, i, err);
         if (!p.squeezed) r.dims[r.rank++] = p.length;
     }
     out[0] = r;
@@ -157,7 +154,7 @@ static void pad_of(const an_node *node, int rank, int i, int64_t *before,
 static int64_t pad_limit(const an_node *node, int64_t d)
 {
     an_str mode = an_node_string(node, "mode");
-    if (d < 0 || an_str_is(mode, "constant")) return (int64_t)1 << 40;
+    if (an_str_is(mode, "constant")) return INT32_MAX;
     return an_str_is(mode, "reflect") ? d - 1 : d;
 }
 
@@ -193,7 +190,7 @@ static an_status shape_pad(const an_node *node, an_shape *out, int n,
                                 "to %lld",
                                 (long long)before, (long long)after, i,
                                 (long long)most);
-        if (r.dims[i] > 0) r.dims[i] += before + after;
+        r.dims[i] += before + after;
     }
     if ((s = an_rule_size(node, &r, err)) == AN_OK) out[0] = r;
     return s;
@@ -208,12 +205,11 @@ static an_status shape_tile(const an_node *node, an_shape *out, int n,
     if ((s = an_rule_count(node, "reps", r.rank, err)) != AN_OK) return s;
     for (int i = 0; i < r.rank; i++) {
         int64_t reps = an_node_int_at(node, "reps", i);
-        if (reps < 1 || (r.dims[i] > 0 && reps > INT64_MAX / r.dims[i]))
+        if (reps < 1)
             return an_node_fail(node, err, AN_ETYPE,
-                                "reps[%d] is %lld, expected 1 or more that "
-                                "keep the result in memory",
-                                i, (long long)reps);
-        if (r.dims[i] > 0) r.dims[i] *= reps;
+                                "reps[%d] is %lld, expected 1 or more", i,
+                                (long long)reps);
+        r.dims[i] *= reps;
     }
     if ((s = an_rule_size(node, &r, err)) == AN_OK) out[0] = r;
     return s;

@@ -1,0 +1,317 @@
+#!/usr/bin/env python3
+"""Writes cases.inc: ops, operands and results, computed by PyTorch in fp64.
+
+    python3 tests/ops/cases.py > tests/ops/cases.inc
+
+A case is an op, its tensor parameters, its constants as text, the operands and
+the results. Operands are drawn so that no case lies at a kink (ties of max,
+zeros of abs), because gradients are checked at the same points.
+"""
+import math
+import torch
+import torch.nn.functional as F
+
+torch.manual_seed(1)
+torch.set_default_dtype(torch.float64)
+DTYPES = {torch.float64: "AN_FP64", torch.bool: "AN_BOOL",
+          torch.int32: "AN_INT32", torch.float16: "AN_FP16",
+          torch.uint8: "AN_UINT8", torch.int8: "AN_INT8"}
+
+
+def shape(t):
+    dims = ", ".join(str(d) for d in t.shape) or "0"
+    return "{%s, %d, {%s}}" % (DTYPES[t.dtype], t.dim(), dims)
+
+
+def numbers(tensors):
+    values = [float(x) for t in tensors for x in t.reshape(-1)]
+    return ", ".join("(double)NAN" if math.isnan(x) else
+                     ("-(double)INFINITY" if x < 0 else
+                      "(double)INFINITY") if math.isinf(x)
+                     else repr(x) for x in values) or "0"
+
+
+def case(op, params, consts, inputs, outputs):
+    if isinstance(outputs, torch.Tensor):
+        outputs = [outputs]
+    print('{"%s", "%s", "%s", %d, {%s}, (const double[]){%s}, %d,\n'
+          ' (const double[]){%s}},' %
+          (op, params, consts, len(inputs), ", ".join(map(shape, inputs)) or "{AN_FP64, 0, {0}}",
+           numbers(inputs), len(outputs), numbers(outputs)))
+
+
+def rnd(*dims, low=-2.0, high=2.0):
+    return torch.round(torch.rand(dims) * (high - low) + low, decimals=3)
+
+
+def away(x, gap=0.05):
+    """Moves values at least `gap` from 0."""
+    return torch.where(x.abs() < gap, x.sign() * gap + x, x)
+
+
+def unary(op, fn, x, consts=""):
+    case(op, "x", consts, [x], fn(x))
+
+
+def unaries():
+    x = away(rnd(2, 3, 1, 4))
+    for op, fn in [("identity", lambda x: x), ("relu", torch.relu),
+                   ("sigmoid", torch.sigmoid), ("tanh", torch.tanh),
+                   ("silu", F.silu), ("erf", torch.erf), ("exp", torch.exp),
+                   ("exp2", torch.exp2), ("square", torch.square),
+                   ("abs", torch.abs), ("sign", torch.sign),
+                   ("floor", torch.floor), ("ceil", torch.ceil),
+                   ("sin", torch.sin), ("cos", torch.cos)]:
+        unary(op, fn, x)
+        unary(op, fn, torch.tensor(0.75))
+    unary("round", torch.round, torch.tensor([-2.5, -1.5, -0.4, 0.5, 1.5, 2.6]))
+    positive = rnd(3, 5, low=0.3, high=3)
+    unary("sqrt", torch.sqrt, positive)
+    unary("log", torch.log, positive)
+    unary("log", lambda x: torch.log(x + 0.25), positive, "epsilon=0.25")
+    unary("rsqrt", lambda x: (x + 1e-12).rsqrt(), positive)
+    unary("rsqrt", lambda x: (x + 0.5).rsqrt(), positive, "epsilon=0.5")
+    unary("inverse", lambda x: 1 / (x + 1e-4), positive)
+    unary("inverse", lambda x: 1 / (x + 0.5), positive, "epsilon=0.5")
+    unary("sqrt", torch.sqrt, torch.tensor([0.0, -1.0, math.inf]))
+    unary("relu", torch.relu, torch.tensor([math.nan, -math.inf, math.inf]))
+    unary("sigmoid", torch.sigmoid, torch.tensor([-1000.0, 1000.0]))
+    unary("gelu", F.gelu, x)
+    unary("gelu", F.gelu, x, "mode=EXACT")
+    unary("gelu", lambda x: F.gelu(x, approximate="tanh"), x,
+          "mode=TANH_APPROXIMATION")
+    unary("gelu", lambda x: x * torch.sigmoid(1.702 * x), x,
+          "mode=SIGMOID_APPROXIMATION")
+    unary("clip", lambda x: x.clamp(-0.7, 0.9), x, "alpha=-0.7 beta=0.9")
+    unary("logical_not", torch.logical_not,
+          torch.tensor([True, False, True]))
+
+
+def binaries():
+    pairs = [((2, 3), (2, 3)), ((2, 3, 4), (3, 1)), ((1, 4), (3, 2, 1)),
+             ((2, 2), ()), ((), (3,))]
+    for a, b in pairs:
+        x, y = rnd(*a), rnd(*b)
+        y = torch.where((x - y).abs().amin() < 0.01, y + 0.017, y)
+        for op, fn in [("add", torch.add), ("sub", torch.sub),
+                       ("mul", torch.mul), ("maximum", torch.maximum),
+                       ("minimum", torch.minimum)]:
+            case(op, "x y", "", [x, y], fn(x, y))
+        z = away(y, 0.4)
+        case("real_div", "x y", "", [x, z], x / z)
+        p = rnd(*a, low=0.4, high=2)
+        case("pow", "x y", "", [p, y], p ** y)
+    x = torch.tensor([-7.0, 7.0, 7.5, -7.5])
+    case("floor_div", "x y", "", [x, torch.tensor(2.0)], torch.floor(x / 2))
+    i = torch.tensor([-7, 7, 8], dtype=torch.int32)
+    two = torch.tensor([2], dtype=torch.int32)
+    case("floor_div", "x y", "", [i, two],
+         torch.div(i, two, rounding_mode="floor"))
+    case("add", "x y", "", [i, two], i + two)
+    x = torch.tensor([[1.0, 2.0], [3.0, math.nan]])
+    y = torch.tensor([1.0, 3.0])
+    for op, fn in [("equal", torch.eq), ("not_equal", torch.ne),
+                   ("less", torch.lt), ("less_equal", torch.le),
+                   ("greater", torch.gt), ("greater_equal", torch.ge)]:
+        case(op, "x y", "", [x, y], fn(x, y))
+    a, b = torch.tensor([[True], [False]]), torch.tensor([True, False])
+    for op, fn in [("logical_and", torch.logical_and),
+                   ("logical_or", torch.logical_or),
+                   ("logical_xor", torch.logical_xor), ("equal", torch.eq)]:
+        case(op, "x y", "", [a, b], fn(a, b))
+    a, b = rnd(2, 3), rnd(3)
+    c = torch.tensor([[True], [False]])
+    case("select", "cond a b", "", [c, a, b], torch.where(c, a, b))
+
+
+def pow_constants():
+    x = rnd(2, 3, low=0.4, high=2)
+    for p in [-0.5, 0.5, 2.0, 3.0]:
+        case("pow", "x", "y=%r" % p, [x], x ** p)
+
+
+def casts():
+    x = torch.tensor([-1.75, 0.0, 2.5, 300.0, math.nan])
+    case("cast", "x", "dtype=fp64", [x], x)
+    case("cast", "x", "dtype=bool", [x], x != 0)
+    case("cast", "x", "dtype=int32", [x],
+         torch.tensor([-1, 0, 2, 300, 0], dtype=torch.int32))
+    case("cast", "x", "dtype=int8", [x],
+         torch.tensor([-1, 0, 2, 127, 0], dtype=torch.int8))
+    case("cast", "x", "dtype=uint8", [x],
+         torch.tensor([0, 0, 2, 255, 0], dtype=torch.uint8))
+    b = torch.tensor([True, False])
+    case("cast", "x", "dtype=fp64", [b], b.double())
+    y = rnd(2, 2)
+    case("cast", "x", "dtype=fp64", [y], y)
+    case("cast", "x", "dtype=fp32", [y], y)  # exact does not round
+    case("fill", "", "shape=2,2 value=1.5", [], torch.full((2, 2), 1.5))
+    case("const", "", "val=1.5", [], torch.tensor(1.5))
+
+
+def reductions():
+    x = rnd(2, 3, 4)
+    ops = [("reduce_sum", lambda d, k: x.sum(d, keepdim=k)),
+           ("reduce_mean", lambda d, k: x.mean(d, keepdim=k)),
+           ("reduce_max", lambda d, k: x.amax(d, keepdim=k)),
+           ("reduce_min", lambda d, k: x.amin(d, keepdim=k)),
+           ("reduce_sum_square", lambda d, k: (x * x).sum(d, keepdim=k)),
+           ("reduce_log_sum_exp", lambda d, k: x.logsumexp(d, keepdim=k))]
+    for op, fn in ops:
+        for axes, d in [("axes=1", (1,)), ("axes=-1", (2,)),
+                        ("axes=0,2", (0, 2)), ("", (0, 1, 2))]:
+            case(op, "x", axes + " keep_dims=true", [x], fn(d, True))
+            case(op, "x", axes, [x], fn(d, False))
+    x4 = rnd(1, 5, 1, 3)
+    case("reduce_sum", "x", "axes=1 keep_dims=true", [x4],
+         x4.sum(1, keepdim=True))
+
+
+def contractions():
+    t = lambda m: m.transpose(-1, -2)
+    for bx, by in [((), ()), ((1, 1), (1, 1)), ((2,), (2,)), ((2, 3), (3,)),
+                   ((2, 1), (1, 3)), ((), (2,)), ((2, 2), ())]:
+        for tx in (False, True):
+            for ty in (False, True):
+                x = rnd(*bx, *((3, 2) if tx else (2, 3)))
+                y = rnd(*by, *((4, 3) if ty else (3, 4)))
+                case("matmul", "x y", "transpose_x=%s transpose_y=%s" %
+                     (str(tx).lower(), str(ty).lower()), [x, y],
+                     (t(x) if tx else x) @ (t(y) if ty else y))
+    for x, y in [(rnd(3), rnd(3, 2)), (rnd(2, 3), rnd(3)), (rnd(3), rnd(3)),
+                 (rnd(2, 4, 3), rnd(3)), (rnd(3), rnd(2, 3, 4))]:
+        case("matmul", "x y", "", [x, y], x @ y)
+    w, b = rnd(4, 3), rnd(4)
+    for dims in [(3,), (2, 3), (2, 2, 3)]:
+        x = rnd(*dims)
+        case("linear", "x weight", "", [x, w], F.linear(x, w))
+        case("linear", "x weight bias", "", [x, w, b], F.linear(x, w, b))
+
+
+def convolutions():
+    def go(x, w, b, text="", stride=1, pad=0, dilation=1, groups=1, crop=None):
+        fn = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[x.dim()]
+        padded = F.pad(x, pad) if isinstance(pad, tuple) else x
+        y = fn(padded, w, b, stride, 0, dilation, groups)
+        ins = [x, w] + ([b] if b is not None else [])
+        case("conv", "x weight" + (" bias" if b is not None else ""), text,
+             ins, y)
+    go(rnd(2, 3, 1, 4), rnd(5, 3, 1, 1), None)
+    go(rnd(1, 3, 2, 4), rnd(2, 3, 1, 1), rnd(2))
+    go(rnd(2, 3, 4), rnd(2, 3, 1), rnd(2))
+    go(rnd(1, 2, 5), rnd(3, 2, 3), None)
+    go(rnd(2, 2, 5, 6), rnd(3, 2, 3, 2), rnd(3))
+    go(rnd(1, 2, 6, 7), rnd(3, 2, 3, 2), None, "strides=2,3", (2, 3))
+    go(rnd(1, 2, 5, 4), rnd(2, 2, 3, 3), None,
+       "pad_type=custom pad=1,2,0,1", pad=(0, 1, 1, 2))
+    go(rnd(1, 2, 5, 5), rnd(2, 2, 3, 3), None, "pad_type=same",
+       pad=(1, 1, 1, 1))
+    go(rnd(1, 1, 6, 6), rnd(2, 1, 3, 3), None,
+       "pad_type=same strides=2,2", (2, 2), (0, 1, 0, 1))
+    go(rnd(1, 1, 6, 6), rnd(2, 1, 3, 3), None,
+       "pad_type=same_lower strides=2,2", (2, 2), (1, 0, 1, 0))
+    go(rnd(1, 2, 7, 8), rnd(2, 2, 2, 3), None,
+       "dilations=2,3 strides=2,1", (2, 1), dilation=(2, 3))
+    go(rnd(2, 4, 3, 3), rnd(6, 2, 2, 2), rnd(6), "groups=2", groups=2)
+    go(rnd(1, 3, 4), rnd(3, 1, 2), None, "groups=3 pad_type=custom pad=1,1",
+       pad=(1, 1), groups=3)
+    go(rnd(1, 2, 3, 3), rnd(2, 2, 1, 1), None,
+       "pad_type=custom pad=1,0,0,2", pad=(0, 2, 1, 0))
+    go(rnd(1, 2, 5, 5), rnd(2, 2, 1, 1), None, "strides=2,2", (2, 2))
+    go(rnd(1, 1, 3, 3, 3), rnd(2, 1, 2, 2, 2), None)
+
+
+def norms():
+    x = rnd(2, 3, 4)
+    for axis in (-1, 0, 1):
+        case("softmax", "x", "axis=%d" % axis, [x], x.softmax(axis))
+    case("softmax", "x", "", [x], x.softmax(-1))
+    big = torch.tensor([1000.0, 1.0, 2.0, -1e4])
+    case("softmax", "x", "", [big], big.softmax(-1))
+    g, b = rnd(4), rnd(4)
+    case("layer_norm", "x", "axes=-1", [x], F.layer_norm(x, (4,)))
+    case("layer_norm", "x gamma beta", "axes=2 epsilon=0.01", [x, g, b],
+         F.layer_norm(x, (4,), g, b, 0.01))
+    g, b = rnd(3, 4), rnd(3, 4)
+    case("layer_norm", "x gamma", "axes=1,2", [x, g],
+         F.layer_norm(x, (3, 4), g))
+    case("layer_norm", "x beta", "axes=1,2", [x, b],
+         F.layer_norm(x, (3, 4), None, b))
+    g = rnd(2, 4)  # axes that are not the last ones
+    n = x.permute(1, 0, 2)
+    y = F.layer_norm(n, (2, 4), g).permute(1, 0, 2)
+    case("layer_norm", "x gamma", "axes=0,2", [x, g], y)
+    case("layer_norm", "x", "", [x], F.layer_norm(x, (2, 3, 4)))
+
+
+def movements():
+    x = rnd(2, 3, 4)
+    case("reshape", "x", "shape=4,6", [x], x.reshape(4, 6))
+    case("reshape", "x", "shape=0,-1,2", [x], x.reshape(2, 6, 2))
+    case("expand_dims", "x", "axes=0,-1", [x], x[None, ..., None])
+    case("expand_dims", "x", "axes=2", [x], x[:, :, None])
+    s = rnd(1, 2, 1)
+    case("squeeze", "x", "", [s], s.squeeze())
+    case("squeeze", "x", "axes=-1,1", [s], s.squeeze(-1))
+    case("transpose", "x", "perm=2,0,1", [x], x.permute(2, 0, 1))
+    case("transpose", "x", "perm=0,-1,1", [x], x.permute(0, 2, 1))
+    a, b, c = rnd(2, 1, 3), rnd(2, 2, 3), rnd(2, 3, 3)
+    case("concat", "values", "axis=1 interleave=false", [a, b, c],
+         torch.cat([a, b, c], 1))
+    d = rnd(2, 2, 3)
+    case("concat", "values", "axis=1 interleave=true", [b, d],
+         torch.stack([b, d], 2).reshape(2, 4, 3))
+    case("concat", "values", "axis=-1 interleave=true", [b, d, b],
+         torch.stack([b, d, b], 3).reshape(2, 2, 9))
+    case("concat", "values", "axis=0", [a], a)
+    for axis in (0, 1, -1):
+        case("stack", "values", "axis=%d" % axis, [b, d],
+             torch.stack([b, d], axis))
+    case("split", "x", "num_splits=2 axis=2", [x], x.split(2, 2))
+    case("split", "x", "split_sizes=1,2 axis=1", [x], x.split([1, 2], 1))
+    case("slice_by_size", "x", "begin=0,1,2 size=2,1,-1", [x],
+         x[:, 1:2, 2:])
+    case("slice_by_size", "x", "begin=0,-2,0 size=1,2,4", [x], x[:1, 1:])
+    x = rnd(3, 4, 5)
+    case("slice_by_index", "x", "begin=1,0,1 end=3,4,-1", [x], x[1:, :, 1:-1])
+    case("slice_by_index", "x", "begin=0,1,0 end=3,4,5 stride=2,3,2", [x],
+         x[::2, 1::3, ::2])
+    case("slice_by_index", "x", "begin=0,-1,4 end=3,-4,0 stride=1,-1,-2", [x],
+         x.flip(1)[:, :3].flip(2)[:, :, ::2][:, :, :2])
+    case("slice_by_index", "x", "begin=1,9,2 end=0,0,4 "
+         "begin_mask=false,true,false end_mask=true,true,false", [x],
+         x[1:, :, 2:4])
+    case("slice_by_index", "x", "begin=0,1,2 end=3,2,3 "
+         "squeeze_mask=false,true,true", [x], x[:, 1, 2])
+    case("slice_by_index", "x", "begin=0,0,0 end=0,0,0 stride=-1,1,-2 "
+         "begin_mask=true,true,true end_mask=true,true,true", [x],
+         x.flip(0).flip(2)[:, :, ::2])
+    case("slice_by_index", "x", "begin=0,0,-1 end=3,4,0 stride=1,1,1 "
+         "end_mask=false,false,true", [x], x[:, :, -1:])
+    x = rnd(2, 3, 4)
+    case("pad", "x", "pad=1,2", [x], F.pad(x, (1, 2)))
+    case("pad", "x", "pad=0,1,2,0 mode=constant constant_val=0.5", [x],
+         F.pad(x, (2, 0, 0, 1), value=0.5))
+    case("pad", "x", "pad=1,0,0,0,0,0", [x], F.pad(x, (0, 0, 0, 0, 1, 0)))
+    case("pad", "x", "pad=2,1,3,2 mode=reflect", [x[None]],
+         F.pad(x[None], (3, 2, 2, 1), mode="reflect"))
+    case("pad", "x", "pad=1,2,2,1 mode=replicate", [x[None]],
+         F.pad(x[None], (2, 1, 1, 2), mode="replicate"))
+    case("tile", "x", "reps=2,1,3", [x], x.repeat(2, 1, 3))
+    case("tile", "x", "reps=1,2,1", [x], x.repeat(1, 2, 1))
+    i = torch.tensor([[2, -1, 0]], dtype=torch.int32)
+    case("gather", "x indices", "axis=1", [x, i], x[:, i.long()])
+    case("gather", "x indices", "", [x, torch.tensor([1], dtype=torch.int32)],
+         x[1:])
+    j = torch.tensor([[0, 2], [1, 1]], dtype=torch.int32)
+    case("gather", "x indices", "axis=1 batch_dims=1", [x, j],
+         torch.stack([x[k, j[k].long()] for k in range(2)]))
+    case("gather", "x indices", "axis=2 batch_dims=1", [x, j],
+         torch.stack([x[k][:, j[k].long()] for k in range(2)]))
+
+
+print("/* Written by cases.py: op, tensor parameters, constants, operands, "
+      "results. */")
+for part in (unaries, binaries, pow_constants, casts, reductions, contractions,
+             convolutions, norms, movements):
+    part()
