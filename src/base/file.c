@@ -341,9 +341,10 @@ an_status an_lock_take(const char *path, an_lock *out, an_error *err)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) return fail_io(err, path, "open");
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        an_status s = errno == EWOULDBLOCK
-                          ? an_fail(err, AN_EIO, "%s: in use", path)
-                          : fail_io(err, path, "lock");
+        an_status s =
+            errno == EWOULDBLOCK
+                ? an_fail(err, AN_EIO, "%s: in use by another process", path)
+                : fail_io(err, path, "lock");
         close(fd);
         return s;
     }
