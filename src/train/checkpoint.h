@@ -21,7 +21,8 @@ typedef struct an_run an_run; /* an open, locked run folder */
 
 /* Creates the folder (and parents), takes the lock (AN_EIO "in use by another
  * process"), sweeps leftovers. FRESH removes what an earlier run left there:
- * only files that a run writes; a folder with anything else is refused. */
+ * only files that a run writes; a folder with anything else is refused. So is,
+ * in both modes, one with a config.json or the like that no run wrote. */
 typedef enum an_run_mode { AN_RUN_RESUME, AN_RUN_FRESH } an_run_mode;
 an_status an_run_open(const char *folder, an_run_mode mode, an_run **out,
                       an_error *err);
@@ -55,7 +56,7 @@ an_status an_run_put(an_run *run, const char *name, const char *text,
  * metrics.jsonl: one JSON object a line. Opening cuts it back to lines whose
  * "step" is at most `step` (a torn last line goes too). Appending writes one
  * line with one write call; numbers are printed with %.17g (so that they read
- * back to the same bits); NaN values are left out.
+ * back to the same bits); values that are not finite are left out.
  */
 typedef struct an_metric {
     const char *key;
