@@ -1,4 +1,5 @@
 /* The pool: phases, order by fences, errors, reuse; run under TSan too. */
+#include "alloc_fail.h"
 #include "base/pool.h"
 #include "base/rng.h"
 
@@ -327,6 +328,26 @@ static void test_close_waits(void **state)
         assert_int_equal(p[i].ended[PHASES - 1], TILES);
 }
 
+static an_status open_and_run(void *ctx, an_error *err)
+{
+    atomic_int *ran = ctx;
+    an_pool *pool = NULL;
+    an_status s = an_pool_open(2, &pool, err);
+    if (s != AN_OK) return s;
+    long before = alloc_requests();
+    s = an_pool_run(pool, 3, fail_from_tile_3, ran, err);
+    assert_int_equal(alloc_requests(), before);
+    an_pool_close(pool);
+    return s;
+}
+
+static void test_allocations(void **state)
+{
+    (void)state;
+    atomic_int ran = 0;
+    assert_int_equal(alloc_sweep(open_and_run, &ran), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_errors_follow_fences),
         cmocka_unit_test(test_failure_of_a_long_chain),
         cmocka_unit_test(test_close_waits),
+        cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
