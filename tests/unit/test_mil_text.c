@@ -6,7 +6,7 @@
 #include "anemone/mil.h"
 #include "base/alloc.h"
 #include "base/file.h"
-#include "../alloc_fail.h"
+#include "alloc_fail.h"
 
 #include <dirent.h>
 #include <limits.h>
