@@ -1,0 +1,65 @@
+#!/bin/sh
+# anemone check: where a program is wrong, in one line and in the source.
+. "$(dirname "$0")/tap"
+
+cat >"$TMP/good.mil" <<'END'
+program(1.3)
+[buildInfo = dict<string, string>({{"coremlc-version", "3600.25.1"}})]
+{
+    func main<ios18>(tensor<fp16, [1, 64, 1, 32]> x) {
+            fp16 half = const()[name = string("half"), val = fp16(0x1p-1)];
+            tensor<fp16, [1, 64, 1, 32]> y = mul(x = x, y = half)[name = string("y")];
+        } -> (y);
+}
+END
+sed 's/mul(x = x/mull(x = x/' "$TMP/good.mil" >"$TMP/op.mil"
+sed 's/mul(x = x, y = half)/mul(x = x, y = half/' "$TMP/good.mil" >"$TMP/syntax.mil"
+sed 's/64, 1, 32\]> y/63, 1, 32]> y/' "$TMP/good.mil" >"$TMP/type.mil"
+sed 's/y = half)/y = haf)/' "$TMP/good.mil" >"$TMP/name.mil"
+# The same error at column 5000 of one long line.
+{
+    printf 'program(1.3) [buildInfo = dict<string, string>({{"a", "'
+    head -c 5000 /dev/zero | tr '\0' 'a'
+    printf '"}})] { func main<ios18>(fp16 x) { fp16 y = mull(x = x, y = x); } -> (y); }'
+} >"$TMP/long.mil"
+
+summary() {
+    $ANEMONE check "$TMP/good.mil" >"$TMP/out" && cat "$TMP/out" &&
+        [ "$(cat "$TMP/out")" = \
+            "$TMP/good.mil: ok, 1 function, 2 ops, 1 parameter" ]
+}
+case_of 'a good program' summary
+
+# shows FILE LINE TEXT WORD: the first line is file:line:column: with TEXT, the
+# second the source, and the caret of the third stands below WORD.
+shows() {
+    $ANEMONE check "$TMP/$1" >"$TMP/out" 2>"$TMP/err"
+    status=$?
+    cat "$TMP/err"
+    [ $status -eq 1 ] && [ ! -s "$TMP/out" ] &&
+        [ "$(wc -l <"$TMP/err")" -eq 3 ] || return 1
+    sed -n 1p "$TMP/err" | grep -q "^$TMP/$1:$2:[0-9][0-9]*: .*$3" || return 1
+    [ "$(sed -n 2p "$TMP/err" | wc -c)" -lt 100 ] || return 1
+    caret=$(sed -n 3p "$TMP/err" | sed 's/[^ ]*$//' | tr -d '\n' | wc -c)
+    below=$(sed -n 2p "$TMP/err" | cut -c$((caret + 1))-)
+    case $below in "$4"*) ;; *)
+        echo "the caret stands below '$below', not '$4'"
+        return 1
+        ;;
+    esac
+}
+case_of 'an unknown op is named' shows op.mil 6 mull mull
+case_of 'a syntax error' shows syntax.mil 6 '' '[name'
+case_of 'a type that does not fit' shows type.mil 6 63 ''
+case_of 'an unknown name' shows name.mil 6 haf haf
+case_of 'a long line is cut around the place' shows long.mil 1 mull mull
+
+empty() {
+    : >"$TMP/empty.mil"
+    $ANEMONE check "$TMP/empty.mil" 2>"$TMP/err"
+    [ $? -eq 1 ] && has "$TMP/err" "$TMP/empty.mil:1:1: "
+}
+case_of 'an empty file' empty
+case_of 'a folder' fails_with 1 "$TMP" $ANEMONE check "$TMP"
+
+done_testing
