@@ -60,7 +60,7 @@ typedef struct an_call {
 struct an_command {
     const char *name;
     const char *summary; /* one line for the list of commands */
-    const char *about;   /* paragraphs of the help, lines already broken */
+    const char *about;   /* the first paragraph of its help */
     const an_option *options;
     int n_options;
     size_t size_bytes; /* of the values' struct */

@@ -67,7 +67,7 @@ const an_command an_command_check = {
     .summary = "parse and verify a MIL program",
     .about =
         "Parses PROGRAM.mil, checks names, types and shapes against the op "
-        "table, and\nprints how many functions, ops and parameters it has.",
+        "table, and prints how many functions, ops and parameters it has.",
     .options = options,
     .n_options = AN_COUNT(options),
     .size_bytes = sizeof(values),

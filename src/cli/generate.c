@@ -122,10 +122,9 @@ static int generate(const an_call *call, const void *v)
 const an_command an_command_generate = {
     .name = "generate",
     .summary = "write text with a trained model",
-    .about =
-        "Continues a text with a trained model and prints it as it is "
-        "made. On a terminal,\nbytes that are no text show as U+FFFD; into "
-        "a file or a pipe go the bytes as they are.",
+    .about = "Continues a text with a trained model and prints it as it is "
+             "made. On a terminal, bytes that are no text show as U+FFFD; into "
+             "a file or a pipe go the bytes as they are.",
     .options = options,
     .n_options = AN_COUNT(options),
     .size_bytes = sizeof(values),

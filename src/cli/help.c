@@ -112,7 +112,8 @@ void an_args_help(const an_call *call, const void *defaults, FILE *out)
 {
     const an_command *c = call->command;
     print_usage(out, call);
-    fprintf(out, "\n%s\n", c->about);
+    fputc('\n', out);
+    print_wrapped(out, c->about, 0);
     for (int i = 0; i < c->n_options; i++) {
         if (c->options[i].section != NULL)
             fprintf(out, "\n%s\n", c->options[i].section);

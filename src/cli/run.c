@@ -340,7 +340,7 @@ const an_command an_command_run = {
     .name = "run",
     .summary = "run a MIL program once on an engine",
     .about = "Compiles PROGRAM.mil, reads its inputs from files, evaluates it "
-             "once and writes\nits outputs, or prints a summary of them.",
+             "once and writes its outputs, or prints a summary of them.",
     .options = options,
     .n_options = AN_COUNT(options),
     .size_bytes = sizeof(values),

@@ -515,7 +515,7 @@ const an_command an_command_train = {
     .name = "train",
     .summary = "train a model on text; goes on where it was stopped",
     .about = "Trains a model and keeps everything in a run folder. A run that "
-             "is there goes on\nwhere it was stopped, bit for bit; Ctrl-C "
+             "is there goes on where it was stopped, bit for bit; Ctrl-C "
              "ends it after the current step.",
     .options = options,
     .n_options = AN_COUNT(options),

@@ -13,7 +13,7 @@ slow() {
 case_of 'a run of 20 steps' slow whole --quiet
 
 killed() {
-    { become=exec && slow killed --quiet; } &
+    { become="exec"; slow killed --quiet; } &
     wait_for killed/step-00000010/state.safetensors || return 1
     kill -9 $!
     wait $!
@@ -39,7 +39,7 @@ case_of '--tokens, then the rest' limited
 # ended SIGNAL: finishes the step, saves, exits 0, prints what resumes.
 ended() {
     rm -rf ended
-    { become=exec && slow ended >out 2>err; } &
+    { become="exec"; slow ended >out 2>err; } &
     wait_for ended/step-00000005/state.safetensors || return 1
     kill -s "$1" $!
     wait $!
@@ -57,7 +57,7 @@ case_of 'SIGTERM' ended TERM
 case_of 'SIGINT' ended INT
 
 locked() {
-    { become=exec && slow locked --quiet; } &
+    { become="exec"; slow locked --quiet; } &
     wait_for locked/metrics.jsonl || return 1
     fails_with 1 'in use' slow locked
     result=$?

@@ -112,7 +112,7 @@ case_of 'a wrong shape' wrong_shape
 not_written() {
     rm -f never.npy
     $r same.mil --input x=short.bin --output y=never.npy
-    [ $? -eq 1 ] && [ ! -e never.npy ] && [ -z "$(ls | grep never)" ]
+    [ $? -eq 1 ] && [ ! -e never.npy ] && ! ls -a | grep -q never
 }
 case_of 'nothing is written after an error' not_written
 case_of 'an output in no folder' fails_with 1 'nowhere/y.npy' \
