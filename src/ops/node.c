@@ -3,12 +3,12 @@
  * Kinds and presence were checked before (mil/op.h), so a wrong one here is a
  * bug of ours.
  */
+#include "mil/number.h"
 #include "mil/op.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const an_operand *an_node_arg(const an_node *n, const char *param)
@@ -54,7 +54,11 @@ static double preset_real(const an_node *n, const char *param)
     assert(p.preset);
     if (*p.preset == 't') return 1;
     if (*p.preset == 'f') return 0;
-    return strtod(p.preset, NULL);
+    double x = 0;
+    bool number = an_number_real(p.preset, p.preset_size, AN_FP64, &x);
+    assert(number);
+    (void)number;
+    return x;
 }
 
 int64_t an_node_int_at(const an_node *n, const char *param, int i)

@@ -35,9 +35,10 @@ def case(op, params, consts, inputs, outputs):
     if isinstance(outputs, torch.Tensor):
         outputs = [outputs]
     print('{"%s", "%s", "%s", %d, {%s}, (const double[]){%s}, %d,\n'
-          ' (const double[]){%s}},' %
+          ' {%s}, (const double[]){%s}},' %
           (op, params, consts, len(inputs), ", ".join(map(shape, inputs)) or "{AN_FP64, 0, {0}}",
-           numbers(inputs), len(outputs), numbers(outputs)))
+           numbers(inputs), len(outputs), ", ".join(map(shape, outputs)),
+           numbers(outputs)))
 
 
 def rnd(*dims, low=-2.0, high=2.0):
@@ -144,7 +145,7 @@ def casts():
     case("cast", "x", "dtype=fp64", [b], b.double())
     y = rnd(2, 2)
     case("cast", "x", "dtype=fp64", [y], y)
-    case("cast", "x", "dtype=fp32", [y], y)  # exact does not round
+    case("cast", "x", "dtype=fp32", [y], y)
     case("fill", "", "shape=2,2 value=1.5", [], torch.full((2, 2), 1.5))
     case("const", "", "val=1.5", [], torch.tensor(1.5))
 

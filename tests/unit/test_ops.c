@@ -3,6 +3,7 @@
  * and `ieee`, its gradient against central differences, and that no core row
  * goes without. Cases: tests/ops/cases.inc, made by tests/ops/cases.py.
  */
+#include "alloc_fail.h"
 #include "anemone/grad.h"
 #include "base/alloc.h"
 #include "base/half.h"
@@ -31,6 +32,7 @@ typedef struct op_case {
     an_shape in[MAX_TENSORS];
     const double *inputs; /* one operand after the other */
     int n_out;
+    an_shape out[MAX_TENSORS];
     const double *outputs;
 } op_case;
 
@@ -179,6 +181,18 @@ static bool close_to(double came, double want, double tolerance)
     return came == want || fabs(came - want) <= tolerance;
 }
 
+/* Result r has the shape of the case; its type too where that is no float. */
+static void check_shape(const op_case *c, const an_function *f, int r)
+{
+    an_shape came = f->results[r]->type->shape, want = c->out[r];
+    char text[2][96];
+    if (an_dtype_is_float(came.dtype)) came.dtype = AN_FP64;
+    if (!an_shape_equal(&came, &want))
+        fail_msg("%s(%s): result %d is %s, expected %s", c->op, c->consts, r,
+                 an_shape_text(&came, text[0], sizeof text[0]),
+                 an_shape_text(&want, text[1], sizeof text[1]));
+}
+
 static void check_exact(const op_case *c)
 {
     an_module *m = NULL;
@@ -190,7 +204,8 @@ static void check_exact(const op_case *c)
     evaluate(c, m, &an_num_exact, inputs, out);
     const an_function *f = an_module_function(m, "f");
     for (int r = 0; r < c->n_out; r++) {
-        int64_t n = an_shape_count(&f->results[r]->type->shape);
+        check_shape(c, f, r);
+        int64_t n = an_shape_count(&c->out[r]);
         for (int64_t i = 0; i < n; i++, want++)
             /* sums in another order: a few units of 2^-53 of sums below 10^3 */
             if (!close_to(out[r][i], *want, 1e-13 * (1 + fabs(*want)) * 10))
@@ -262,6 +277,186 @@ static void test_ieee(void **state)
     (void)state;
     for (int i = 0; i < N_CASES; i++)
         check_ieee(&cases[i]);
+}
+
+/* ---- contractions as products ---- */
+
+/* Element [i, k] of matrix `plane` of a tensor [.., I, K]. */
+static double matrix_element(const an_shape *s, const double *data,
+                             int64_t plane, bool transposed, int64_t i,
+                             int64_t k)
+{
+    int64_t rows = s->dims[s->rank - 2], columns = s->dims[s->rank - 1];
+    data += plane * rows * columns;
+    return transposed ? data[k * columns + i] : data[i * columns + k];
+}
+
+/* The plane of an operand under plane p of the result, by broadcast. */
+static int64_t plane_of(const an_shape *s, const an_shape *out, int64_t p)
+{
+    int64_t plane = 0, step = 1;
+    for (int i = 3; i <= out->rank; i++) {
+        int64_t index = p % out->dims[out->rank - i];
+        p /= out->dims[out->rank - i];
+        if (i > s->rank) continue;
+        int64_t d = s->dims[s->rank - i];
+        plane += (d == 1 ? 0 : index) * step;
+        step *= d;
+    }
+    return plane;
+}
+
+static double product_element(const an_contract *p, const double *const *inputs,
+                              int64_t plane, int64_t m, int64_t n)
+{
+    const an_shape *a = &p->a_shape, *b = &p->b_shape, *out = &p->out_shape;
+    int64_t inner = a->dims[a->rank - (p->transpose_a ? 2 : 1)];
+    double sum = p->bias < 0 ? 0 : inputs[p->bias][m];
+    for (int64_t k = 0; k < inner; k++)
+        sum += matrix_element(a, inputs[p->a], plane_of(a, out, plane),
+                              p->transpose_a, m, k) *
+               matrix_element(b, inputs[p->b], plane_of(b, out, plane),
+                              p->transpose_b, k, n);
+    return sum;
+}
+
+/* Whether the case is a product; if so, that it gives the case's result. */
+static bool check_contract(const op_case *c)
+{
+    an_module *m = NULL;
+    an_contract p;
+    const double *inputs[MAX_TENSORS];
+    assert_int_equal(an_module_new(&m, NULL), AN_OK);
+    build_case(m, c, AN_FP64);
+    const an_value *out = an_module_function(m, "f")->results[0];
+    bool is_product = out->def->op->contract(out->def, &p);
+    split_inputs(c, AN_FP64, inputs);
+    int64_t rows = is_product ? p.out_shape.dims[p.out_shape.rank - 2] : 1;
+    int64_t columns = is_product ? p.out_shape.dims[p.out_shape.rank - 1] : 1;
+    int64_t n = is_product ? an_shape_count(&c->out[0]) : 0;
+    for (int64_t i = 0; i < n; i++) {
+        double came = product_element(&p, inputs, i / (rows * columns),
+                                      i / columns % rows, i % columns);
+        if (!close_to(came, c->outputs[i], 1e-12))
+            fail_msg("%s(%s): product [%lld] is %.17g, expected %.17g", c->op,
+                     c->consts, (long long)i, came, c->outputs[i]);
+    }
+    free_all(c->n_in, inputs);
+    an_module_free(m);
+    return is_product;
+}
+
+static void test_contract(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_CASES; i++) {
+        const op_case *c = &cases[i];
+        const an_op *op = an_op_find(c->op, strlen(c->op), 18);
+        if (op->cls != AN_CLASS_CONTRACTION) continue;
+        bool matrix = strcmp(c->op, "matmul") == 0 ||
+                      (strcmp(c->op, "linear") == 0 && c->n_in == 2);
+        bool pointwise =
+            strcmp(c->op, "conv") == 0 && !*c->consts &&
+            an_shape_count(&c->in[1]) == c->in[1].dims[0] * c->in[1].dims[1];
+        assert_int_equal(check_contract(c), matrix || pointwise);
+    }
+}
+
+/* ---- counts ---- */
+
+static an_cost cost_of(const op_case *c)
+{
+    an_module *m = NULL;
+    an_cost cost;
+    assert_int_equal(an_module_new(&m, NULL), AN_OK);
+    build_case(m, c, AN_FP16);
+    const an_node *node = an_module_function(m, "f")->results[0]->def;
+    node->op->cost(node, &cost);
+    an_module_free(m);
+    return cost;
+}
+
+static void test_cost(void **state)
+{
+    (void)state;
+    static const struct {
+        op_case c;
+        double flops, bytes;
+    } known[] = {
+        {{"add",
+          "x y",
+          "",
+          2,
+          {{AN_FP16, 2, {4, 8}}, {AN_FP16, 1, {8}}},
+          NULL,
+          1,
+          {{0}},
+          NULL},
+         32,
+         2 * (32 + 8 + 32)},
+        {{"matmul",
+          "x y",
+          "transpose_x=true transpose_y=false",
+          2,
+          {{AN_FP16, 3, {2, 5, 3}}, {AN_FP16, 2, {5, 7}}},
+          NULL,
+          1,
+          {{0}},
+          NULL},
+         2 * 2 * 3 * 7 * 5,
+         2 * (30 + 35 + 42)},
+        {{"linear",
+          "x weight",
+          "",
+          2,
+          {{AN_FP16, 2, {3, 5}}, {AN_FP16, 2, {7, 5}}},
+          NULL,
+          1,
+          {{0}},
+          NULL},
+         2 * 3 * 5 * 7,
+         2 * (15 + 35 + 21)},
+        {{"conv",
+          "x weight",
+          "groups=2",
+          2,
+          {{AN_FP16, 4, {1, 4, 1, 6}}, {AN_FP16, 4, {6, 2, 1, 3}}},
+          NULL,
+          1,
+          {{0}},
+          NULL},
+         2 * (6 * 4) * (2 * 3),
+         2 * (24 + 36 + 24)},
+        {{"reduce_sum",
+          "x",
+          "axes=0",
+          1,
+          {{AN_FP16, 2, {4, 8}}},
+          NULL,
+          1,
+          {{0}},
+          NULL},
+         32,
+         2 * (32 + 8)},
+        {{"transpose",
+          "x",
+          "perm=1,0",
+          1,
+          {{AN_FP16, 2, {4, 8}}},
+          NULL,
+          1,
+          {{0}},
+          NULL},
+         0,
+         2 * (32 + 32)},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        an_cost cost = cost_of(&known[i].c);
+        if (cost.flops != known[i].flops || cost.bytes != known[i].bytes)
+            fail_msg("%s: cost is %g flops, %g bytes, expected %g, %g",
+                     known[i].c.op, cost.flops, cost.bytes, known[i].flops,
+                     known[i].bytes);
+    }
 }
 
 /* ---- gradients ---- */
@@ -484,6 +679,70 @@ static void test_pad_without_gradient(void **state)
     an_module_free(m);
 }
 
+/* ---- without memory ---- */
+
+typedef struct sweep {
+    const op_case *c;
+    const an_module *m;
+    const double *const *inputs;
+} sweep;
+
+static an_status evaluate_once(void *ctx, an_error *err)
+{
+    const sweep *s = ctx;
+    double *out[MAX_TENSORS] = {NULL};
+    an_status status = an_eval_function(an_module_function(s->m, "f"),
+                                        &an_num_ieee, s->inputs, out, err);
+    for (int r = 0; r < s->c->n_out; r++)
+        an_free(out[r]);
+    return status;
+}
+
+static an_status differentiate_once(void *ctx, an_error *err)
+{
+    const sweep *s = ctx;
+    const char *wrt[MAX_TENSORS];
+    an_gradient *g = NULL;
+    double worst;
+    int n = varied(an_module_function(s->m, "f"), wrt);
+    an_grad_options options = {.wrt = wrt, .n_wrt = n};
+    an_gradient_probe probe = {.wrt = wrt,
+                               .n_wrt = n,
+                               .inputs = s->inputs,
+                               .seed = 7,
+                               .directions = 1};
+    an_status status = an_grad(s->m, "f", &options, &g, err);
+    if (status == AN_OK)
+        status = an_gradient_error(s->m, "f", g, &probe, &worst, err);
+    an_gradient_free(g);
+    return status;
+}
+
+/* Every op's kernel and gradient, with each allocation failing in turn. */
+static void check_memory(const op_case *c)
+{
+    an_module *m = NULL;
+    const double *inputs[MAX_TENSORS];
+    assert_int_equal(an_module_new(&m, NULL), AN_OK);
+    build_case(m, c, AN_FP64);
+    split_inputs(c, AN_FP64, inputs);
+    sweep s = {c, m, inputs};
+    if (alloc_sweep(evaluate_once, &s) <= 0)
+        fail_msg("%s(%s): kernel", c->op, c->consts);
+    if (is_differentiable(c) && alloc_sweep(differentiate_once, &s) <= 0)
+        fail_msg("%s(%s): gradient", c->op, c->consts);
+    free_all(c->n_in, inputs);
+    an_module_free(m);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_CASES; i++) /* one case an op */
+        if (i == 0 || strcmp(cases[i].op, cases[i - 1].op) != 0)
+            check_memory(&cases[i]);
+}
+
 /* ---- the table ---- */
 
 static const op_case *case_of(const an_op *op, bool gradient)
@@ -561,6 +820,9 @@ int main(void)
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_exact),
         cmocka_unit_test(test_ieee),
+        cmocka_unit_test(test_contract),
+        cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_gradients),
         cmocka_unit_test(test_deferred),
         cmocka_unit_test(test_spoiled),
