@@ -1,0 +1,233 @@
+/*
+ * A function built in C, run on an engine and by the reference kernels node by
+ * node, and compared. Shared by the tests of the engine.
+ */
+#ifndef AN_TESTS_ENGINE_CASE_H
+#define AN_TESTS_ENGINE_CASE_H
+
+#include "anemone/engine.h"
+#include "base/alloc.h"
+#include "base/half.h"
+#include "base/rng.h"
+#include "mil/ir.h"
+#include "ops/eval.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { CASE_PORTS = 16 };
+
+typedef struct engine_case {
+    an_module *module;
+    an_builder *b;
+    const char *name; /* of the case, for failures */
+    double tolerance; /* relative to the largest element of a result */
+    double low, high; /* of inputs; both 0: -2 to 2 */
+} engine_case;
+
+static inline void case_begin(engine_case *c, const char *name)
+{
+    *c = (engine_case){.name = name};
+    assert_int_equal(an_module_new(&c->module, NULL), AN_OK);
+    assert_int_equal(an_build_begin(c->module, "main", 18, &c->b, NULL), AN_OK);
+}
+
+static inline void case_store(an_dtype dtype, void *out, size_t i, double x)
+{
+    switch (dtype) {
+    case AN_FP16:
+        ((uint16_t *)out)[i] = an_half_from_double(x);
+        break;
+    case AN_FP32:
+        ((float *)out)[i] = (float)x;
+        break;
+    case AN_FP64:
+        ((double *)out)[i] = x;
+        break;
+    case AN_INT32:
+        ((int32_t *)out)[i] = (int32_t)x;
+        break;
+    default:
+        ((uint8_t *)out)[i] = x != 0;
+    }
+}
+
+static inline double case_load(an_dtype dtype, const void *x, size_t i)
+{
+    switch (dtype) {
+    case AN_FP16:
+        return an_half_to_double(((const uint16_t *)x)[i]);
+    case AN_FP32:
+        return (double)((const float *)x)[i];
+    case AN_FP64:
+        return ((const double *)x)[i];
+    case AN_INT32:
+        return ((const int32_t *)x)[i];
+    default:
+        return ((const uint8_t *)x)[i];
+    }
+}
+
+/* Values of one tensor, rounded to its type, in both forms. */
+typedef struct case_tensor {
+    an_shape shape;
+    size_t n;
+    void *bytes;
+    double *values;
+} case_tensor;
+
+static inline void case_fill(const engine_case *c, case_tensor *t,
+                             const an_shape *shape, uint64_t stream)
+{
+    an_rng rng = {.seed = 7, .stream = stream};
+    double low = c->low, high = c->high;
+    if (low == 0 && high == 0) low = -2, high = 2;
+    t->shape = *shape;
+    t->n = (size_t)an_shape_count(shape);
+    t->bytes = an_alloc(t->n * 8 + 8);
+    t->values = an_alloc(t->n * 8 + 8);
+    for (size_t i = 0; i < t->n; i++) {
+        double x = low + (high - low) * an_rng_uniform(&rng);
+        if (shape->dtype == AN_BOOL) x = an_rng_uniform(&rng) < 0.5;
+        case_store(shape->dtype, t->bytes, i, x);
+        t->values[i] = case_load(shape->dtype, t->bytes, i);
+    }
+}
+
+static inline void case_release(case_tensor *t)
+{
+    an_free(t->bytes);
+    an_free(t->values);
+}
+
+static inline void case_check(an_status s, const an_error *err,
+                              const engine_case *c)
+{
+    if (s != AN_OK) fail_msg("%s: %s", c->name, err->text);
+}
+
+/* Runs the text once; outputs receive dense bytes of the ports. */
+static inline void case_run_text(const engine_case *c, const char *text,
+                                 size_t size, const an_engine_options *options,
+                                 const case_tensor *in, case_tensor *out)
+{
+    an_error err = {0};
+    an_engine *e = NULL;
+    an_program *p = NULL;
+    an_request *r = NULL;
+    an_surface *surfaces[2][CASE_PORTS] = {{NULL}};
+    case_check(an_engine_open(options, &e, &err), &err, c);
+    an_source source = {.text = text, .size = size, .name = c->name};
+    case_check(an_engine_compile(e, &source, &p, &err), &err, c);
+    case_check(an_request_new(p, &r, &err), &err, c);
+    for (int side = 0; side < 2; side++)
+        for (int i = 0; i < an_program_n_ports(p, (an_port_side)side); i++) {
+            const an_port *port = an_program_port(p, (an_port_side)side, i);
+            an_surface **s = &surfaces[side][i];
+            case_check(an_surface_new(e, port->size_bytes, s, &err), &err, c);
+            if (side == AN_INPUT)
+                case_check(an_surface_put(*s, port, in[i].bytes, &err), &err,
+                           c);
+            case_check(
+                an_request_bind(r, (an_port_side)side, port->name, *s, &err),
+                &err, c);
+        }
+    case_check(an_request_run(r, &err), &err, c);
+    case_check(an_request_run(r, &err), &err, c); /* warm: the same again */
+    for (int i = 0; i < an_program_n_ports(p, AN_OUTPUT); i++) {
+        const an_port *port = an_program_port(p, AN_OUTPUT, i);
+        out[i].shape = port->shape;
+        out[i].n = (size_t)an_shape_count(&port->shape);
+        out[i].bytes = an_alloc(out[i].n * 8 + 8);
+        case_check(an_surface_take(surfaces[1][i], port, out[i].bytes, &err),
+                   &err, c);
+    }
+    an_request_free(r);
+    for (int side = 0; side < 2; side++)
+        for (int i = 0; i < CASE_PORTS; i++)
+            an_surface_free(surfaces[side][i]);
+    an_program_free(p);
+    an_engine_close(e);
+}
+
+static inline bool case_near(double got, double want, double allowed)
+{
+    if (isnan(got) || isnan(want)) return isnan(got) && isnan(want);
+    return got == want || fabs(got - want) <= allowed;
+}
+
+static inline void case_compare(const engine_case *c, const char *how,
+                                const char *result, const case_tensor *out,
+                                const double *want)
+{
+    double largest = 0;
+    for (size_t i = 0; i < out->n; i++)
+        if (isfinite(want[i]) && fabs(want[i]) > largest)
+            largest = fabs(want[i]);
+    for (size_t i = 0; i < out->n; i++) {
+        double got = case_load(out->shape.dtype, out->bytes, i);
+        /* fp16 and fp32 ports round what exact numerics computed */
+        double rounded = an_half_to_double(an_half_from_double(want[i]));
+        if (out->shape.dtype == AN_FP32) rounded = (double)(float)want[i];
+        if (out->shape.dtype != AN_FP16 && out->shape.dtype != AN_FP32)
+            rounded = want[i];
+        if (!case_near(got, rounded, c->tolerance * largest))
+            fail_msg("%s, %s: %s[%zu] is %.9g, expected %.9g", c->name, how,
+                     result, i, got, rounded);
+    }
+}
+
+/* Ends the function, runs it on `engine` in one numerics and compares. */
+static inline void case_compare_with(const engine_case *c, const char *engine,
+                                     an_numerics numerics, int threads)
+{
+    an_error err = {0};
+    char *text = NULL, how[64];
+    size_t size = 0;
+    const an_function *f = c->module->functions[0];
+    case_tensor in[CASE_PORTS] = {{.n = 0}}, out[CASE_PORTS] = {{.n = 0}};
+    const double *inputs[CASE_PORTS] = {NULL};
+    double *want[CASE_PORTS] = {NULL};
+    snprintf(how, sizeof how, "%s %s %d threads", engine,
+             an_numerics_name(numerics), threads);
+    for (int i = 0; i < f->n_params; i++) {
+        case_fill(c, &in[i], &f->params[i]->type->shape, (uint64_t)i);
+        inputs[i] = in[i].values;
+    }
+    const an_num *num =
+        numerics == AN_NUMERICS_EXACT ? &an_num_exact : &an_num_ieee;
+    case_check(an_eval_function(f, num, inputs, want, &err), &err, c);
+    case_check(an_mil_print(c->module, &text, &size, &err), &err, c);
+    an_engine_options o = {
+        .name = engine, .numerics = numerics, .threads = threads};
+    case_run_text(c, text, size, &o, in, out);
+    for (int i = 0; i < f->n_results; i++) {
+        case_compare(c, how, f->results[i]->name, &out[i], want[i]);
+        an_free(want[i]);
+        case_release(&out[i]);
+    }
+    for (int i = 0; i < f->n_params; i++)
+        case_release(&in[i]);
+    an_text_free(text);
+}
+
+/* Every engine and numerics; the tolerance is for ieee, exact gets 1e-12. */
+static inline void case_end(engine_case *c)
+{
+    an_error err = {0};
+    case_check(an_build_end(c->b, &err), &err, c);
+    case_compare_with(c, "cpu", AN_NUMERICS_IEEE, 2);
+    case_compare_with(c, "soft", AN_NUMERICS_IEEE, 1);
+    c->tolerance = 1e-12;
+    case_compare_with(c, "cpu", AN_NUMERICS_EXACT, 2);
+    case_compare_with(c, "soft", AN_NUMERICS_EXACT, 3);
+    an_module_free(c->module);
+}
+
+#endif
