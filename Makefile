@@ -70,6 +70,7 @@ $(BUILD)/anemone: $(CLI:%.c=$(BUILD)/%.o) $(BUILD)/libanemone.a
 # The test allocator stands before the library, whose own is then left out.
 $(BUILD)/tests/%.o: CPPFLAGS += -Itests
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/alloc_fail.o \
+                       $(BUILD)/tests/interpret.o $(BUILD)/tests/step_model.o \
                        $(BUILD)/libanemone.a
 	$(call SAY,link)$(LINK) -o $@ $^ $(PKG_TEST) $(LDLIBS)
 
