@@ -263,7 +263,7 @@ static an_status stage_run(void *ctx, int phase, int tile, int worker,
         add_tile(s);
         break;
     case AN_STAGE_PROGRAM:
-        assert(!"programs are requests");
+        assert(0 && "programs are requests");
     }
     return AN_OK;
 }
