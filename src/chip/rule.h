@@ -1,0 +1,82 @@
+/*
+ * What hardware refuses or gets wrong, as rows: one rule, one row. A checker
+ * runs the rows of a chip over a module and reports every breach.
+ *
+ * Source of the rules and their numbers: docs/rules.md, which is made from
+ * these rows; each names the public projects that saw it.
+ */
+#ifndef AN_CHIP_RULE_H
+#define AN_CHIP_RULE_H
+
+#include "mil/ir.h"
+
+typedef enum an_severity {
+    AN_NOTE,  /* slow, or only worth knowing */
+    AN_WARN,  /* one report, or reports that contradict each other */
+    AN_ERROR, /* several independent reports: refused */
+} an_severity;
+
+/* The generations as bits, for "holds on". */
+typedef enum an_generation {
+    AN_GEN_M1 = 1,
+    AN_GEN_M2 = 2,
+    AN_GEN_M3 = 4,
+    AN_GEN_M4 = 8,
+    AN_GEN_M5 = 16,
+    AN_GEN_M6 = 32,
+    AN_GEN_ALL = 63,
+} an_generation;
+
+typedef struct an_checker an_checker;
+
+typedef struct an_rule {
+    const char *id;      /* "R-03" */
+    const char *text;    /* what must hold */
+    const char *symptom; /* codes of docs/rules.md: "C1", "W", ... */
+    an_severity severity;
+    unsigned chips;       /* an_generation bits on which it holds */
+    const char *rewrite;  /* what to write instead, or NULL */
+    const char *source;   /* public projects, by their short names */
+    /* Reports breaches in c->function; NULL: `enforced` says where. */
+    void (*check)(an_checker *c);
+    const char *enforced; /* "parser", "soft", ...; NULL with a check */
+} an_rule;
+
+int an_rule_count(void);
+const an_rule *an_rule_at(int i);
+/* NULL: no rule has this id. */
+const an_rule *an_rule_find(const char *id);
+
+typedef struct an_breach {
+    const an_rule *rule;
+    int line, column; /* 0: the whole program */
+    const char *text; /* what came; valid during the call */
+} an_breach;
+
+struct an_checker {
+    const an_module *module;
+    const an_function *function;
+    const an_rule *rule;
+    void (*report)(void *ctx, const an_breach *breach);
+    void *ctx;
+};
+
+/* Runs every rule that holds on one of `chips` over all functions. */
+void an_rules_check(const an_module *module, unsigned chips,
+                    void (*report)(void *ctx, const an_breach *breach),
+                    void *ctx);
+
+/* For the rows: reports one breach of the checker's rule. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 4, 5)))
+#endif
+void an_breach_at(an_checker *c, int line, int column, const char *format, ...);
+
+/* The rows by chapter, each ends with a row without id. */
+extern const an_rule an_rules_text[];
+extern const an_rule an_rules_ports[];
+extern const an_rule an_rules_shapes[];
+extern const an_rule an_rules_runtime[];
+extern const an_rule an_rules_values[];
+
+#endif
