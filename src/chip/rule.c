@@ -8,22 +8,24 @@
 #include <string.h>
 
 static const an_rule *const chapters[] = {
-    an_rules_text, an_rules_ports, an_rules_shapes, an_rules_runtime,
-    an_rules_values,
+    an_rules_text,    an_rules_ports,  an_rules_shapes,
+    an_rules_runtime, an_rules_values,
 };
 enum { N_CHAPTERS = sizeof chapters / sizeof *chapters };
 
 static int chapter_count(const an_rule *rows)
 {
     int n = 0;
-    while (rows[n].id) n++;
+    while (rows[n].id)
+        n++;
     return n;
 }
 
 int an_rule_count(void)
 {
     int n = 0;
-    for (int c = 0; c < N_CHAPTERS; c++) n += chapter_count(chapters[c]);
+    for (int c = 0; c < N_CHAPTERS; c++)
+        n += chapter_count(chapters[c]);
     return n;
 }
 

@@ -34,9 +34,9 @@ typedef struct an_rule {
     const char *text;    /* what must hold */
     const char *symptom; /* codes of docs/rules.md: "C1", "W", ... */
     an_severity severity;
-    unsigned chips;       /* an_generation bits on which it holds */
-    const char *rewrite;  /* what to write instead, or NULL */
-    const char *source;   /* public projects, by their short names */
+    unsigned chips;      /* an_generation bits on which it holds */
+    const char *rewrite; /* what to write instead, or NULL */
+    const char *source;  /* public projects, by their short names */
     /* Reports breaches in c->function; NULL: `enforced` says where. */
     void (*check)(an_checker *c);
     const char *enforced; /* "parser", "soft", ...; NULL with a check */

@@ -18,15 +18,18 @@ typedef void visit_fn(an_checker *c, const an_value *v, const char *side);
 static void each_port(an_checker *c, visit_fn *visit)
 {
     const an_function *f = c->function;
-    for (int i = 0; i < f->n_params; i++) visit(c, f->params[i], "input");
-    for (int i = 0; i < f->n_results; i++) visit(c, f->results[i], "output");
+    for (int i = 0; i < f->n_params; i++)
+        visit(c, f->params[i], "input");
+    for (int i = 0; i < f->n_results; i++)
+        visit(c, f->results[i], "output");
 }
 
 /* Values that hold data: not constants, not strings. */
 static void each_tensor(an_checker *c, visit_fn *visit)
 {
     const an_function *f = c->function;
-    for (int i = 0; i < f->n_params; i++) visit(c, f->params[i], "input");
+    for (int i = 0; i < f->n_params; i++)
+        visit(c, f->params[i], "input");
     for (int i = 0; i < f->n_nodes; i++)
         for (int r = 0; r < f->nodes[i]->n_results; r++)
             if (!f->nodes[i]->results[r]->literal)
@@ -84,8 +87,7 @@ static void sizes_are_equal(an_checker *c)
 
 static void row_is_whole(an_checker *c, const an_value *v, const char *side)
 {
-    int64_t bytes =
-        width(v) * (int64_t)an_dtype_size(v->type->shape.dtype);
+    int64_t bytes = width(v) * (int64_t)an_dtype_size(v->type->shape.dtype);
     if (v->type->kind == AN_TYPE_TENSOR && bytes % 64 != 0)
         an_breach_at(c, v->line, v->column,
                      "%s '%s' has rows of %lld bytes, expected a multiple of "

@@ -39,8 +39,7 @@ static void offsets(an_checker *c)
     each_blob(c, offset_is_record);
 }
 
-static void path_is_model(an_checker *c, const an_value *v,
-                          const an_literal *l)
+static void path_is_model(an_checker *c, const an_value *v, const an_literal *l)
 {
     if (strncmp(l->path.text, "@model_path/", 12) != 0)
         an_breach_at(c, v->line, v->column,
@@ -81,10 +80,9 @@ static void state(an_checker *c)
 {
     for (int i = 0; i < c->function->n_params; i++)
         if (c->function->params[i]->type->kind == AN_TYPE_STATE)
-            an_breach_at(c, c->function->params[i]->line,
-                         c->function->params[i]->column,
-                         "parameter '%s' is a state",
-                         c->function->params[i]->name);
+            an_breach_at(
+                c, c->function->params[i]->line, c->function->params[i]->column,
+                "parameter '%s' is a state", c->function->params[i]->name);
 }
 
 static void one_function(an_checker *c)

@@ -300,8 +300,10 @@ static void tile_factor(an_checker *c, const an_node *n)
 {
     for (int i = 0; i < an_node_n(n, "reps"); i++) {
         int64_t r = an_node_int_at(n, "reps", i);
-        while (r > 1 && r % 2 == 0) r /= 2;
-        while (r > 1 && r % 3 == 0) r /= 3;
+        while (r > 1 && r % 2 == 0)
+            r /= 2;
+        while (r > 1 && r % 3 == 0)
+            r /= 3;
         if (r > 1)
             an_breach_at(c, n->line, n->column,
                          "tile: %lld is no product of 2, 3, 4 and 8",

@@ -59,10 +59,13 @@ static void breach(an_checker *c, const an_node *n, const char *what)
     an_breach_at(c, n->line, n->column, "%s: %s", n->op->name, what);
 }
 
-static const an_op *const reductions[] = {
-    &an_op_reduce_sum, &an_op_reduce_mean,       &an_op_reduce_max,
-    &an_op_reduce_min, &an_op_reduce_sum_square, &an_op_reduce_log_sum_exp,
-    NULL};
+static const an_op *const reductions[] = {&an_op_reduce_sum,
+                                          &an_op_reduce_mean,
+                                          &an_op_reduce_max,
+                                          &an_op_reduce_min,
+                                          &an_op_reduce_sum_square,
+                                          &an_op_reduce_log_sum_exp,
+                                          NULL};
 
 /* ---- rules ---- */
 
@@ -127,8 +130,7 @@ static void defaults_are_written(an_checker *c)
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
             for (int p = 0; rows[r].params[p]; p++)
                 if (c->function->nodes[i]->op == rows[r].op)
-                    report_missing(c, c->function->nodes[i],
-                                   rows[r].params[p]);
+                    report_missing(c, c->function->nodes[i], rows[r].params[p]);
 }
 
 static bool has_key(const an_literal *dict, const char *key)
@@ -160,8 +162,8 @@ static void results_differ(an_checker *c)
     for (int i = 0; i < f->n_results; i++)
         for (int k = 0; k < i; k++)
             if (f->results[i] == f->results[k])
-                an_breach_at(c, f->line, f->column,
-                             "'%s' is returned twice", f->results[i]->name);
+                an_breach_at(c, f->line, f->column, "'%s' is returned twice",
+                             f->results[i]->name);
 }
 
 static void params_are_used(an_checker *c)
@@ -186,8 +188,8 @@ static void results_are_computed(an_checker *c)
 static void moves_are_not_alone(an_checker *c)
 {
     static const an_op *const ops[] = {&an_op_reshape, &an_op_slice_by_index,
-                                       &an_op_tile, &an_op_transpose,
-                                       &an_op_cast, NULL};
+                                       &an_op_tile,    &an_op_transpose,
+                                       &an_op_cast,    NULL};
     const an_node *only = NULL;
     for (int i = 0; i < c->function->n_nodes; i++) {
         if (is_const(c->function->nodes[i])) continue;
@@ -261,9 +263,9 @@ static void rounding_keeps_its_factor(an_checker *c)
 static void square_then_table(an_checker *c)
 {
     static const an_op *const tables[] = {
-        &an_op_sigmoid, &an_op_tanh, &an_op_silu, &an_op_gelu, &an_op_erf,
-        &an_op_exp,     &an_op_log,  &an_op_sqrt, &an_op_rsqrt,
-        &an_op_inverse, NULL};
+        &an_op_sigmoid, &an_op_tanh,    &an_op_silu, &an_op_gelu,
+        &an_op_erf,     &an_op_exp,     &an_op_log,  &an_op_sqrt,
+        &an_op_rsqrt,   &an_op_inverse, NULL};
     static const an_op *const square[] = {&an_op_square, NULL};
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];

@@ -14,6 +14,7 @@
 #include "mil/emit.h"
 #include "mil/extract.h"
 #include "mil/op.h"
+#include "ops/ops.h"
 
 #include <assert.h>
 #include <string.h>
@@ -22,6 +23,8 @@
 typedef struct term {
     an_value *value;
     struct term *next;
+    bool part; /* value covers a box of the adjoint, at begin */
+    int64_t begin[AN_MAX_RANK];
 } term;
 
 typedef struct product_list {
@@ -156,32 +159,134 @@ static bool wants(an_vjp *vjp, const an_value *forward)
     return forward->name && w->varying[forward->id];
 }
 
-static void add_term(walk *w, const an_value *forward, an_value *adjoint)
+static an_value *refuse(walk *w, const an_value *forward,
+                        const an_value *adjoint)
 {
-    if (!adjoint) return; /* the builder holds the error */
-    if (!an_shape_equal(&forward->type->shape, &adjoint->type->shape)) {
-        char want[96], came[96];
-        an_build_fail(w->b, AN_ETYPE,
-                      "gradient of %s: adjoint of %s is %s, expected %s",
-                      forward->def ? forward->def->op->name : "a parameter",
-                      forward->name,
-                      an_shape_text(&adjoint->type->shape, came, sizeof came),
-                      an_shape_text(&forward->type->shape, want, sizeof want));
-        return;
-    }
+    char want[96], came[96];
+    return an_build_fail(
+        w->b, AN_ETYPE, "gradient of %s: adjoint of %s is %s, expected %s",
+        forward->def ? forward->def->op->name : "a parameter", forward->name,
+        an_shape_text(&adjoint->type->shape, came, sizeof came),
+        an_shape_text(&forward->type->shape, want, sizeof want));
+}
+
+static term *new_term(walk *w, const an_value *forward, an_value *adjoint)
+{
     term *t = an_arena_alloc(&w->arena, sizeof *t);
     if (!t) {
         out_of_memory(w);
-        return;
+        return NULL;
     }
     t->value = adjoint;
     t->next = w->terms[forward->id];
-    w->terms[forward->id] = t;
+    return w->terms[forward->id] = t;
+}
+
+static void add_term(walk *w, const an_value *forward, an_value *adjoint)
+{
+    if (!adjoint) return; /* the builder holds the error */
+    if (an_shape_equal(&forward->type->shape, &adjoint->type->shape))
+        new_term(w, forward, adjoint);
+    else
+        refuse(w, forward, adjoint);
 }
 
 static void add(an_vjp *vjp, const an_value *forward, an_value *adjoint)
 {
     if (wants(vjp, forward)) add_term((walk *)vjp, forward, adjoint);
+}
+
+static void add_part(an_vjp *vjp, const an_value *forward, an_value *adjoint,
+                     const int64_t *begin)
+{
+    walk *w = (walk *)vjp;
+    if (!wants(vjp, forward) || !adjoint) return;
+    const an_shape *whole = &forward->type->shape;
+    const an_shape *box = &adjoint->type->shape;
+    bool fits = box->rank == whole->rank && box->dtype == whole->dtype;
+    for (int i = 0; fits && i < box->rank; i++)
+        fits = begin[i] >= 0 && begin[i] + box->dims[i] <= whole->dims[i];
+    if (!fits) {
+        refuse(w, forward, adjoint);
+        return;
+    }
+    term *t = new_term(w, forward, adjoint);
+    if (!t) return;
+    t->part = !an_shape_equal(whole, box);
+    for (int i = 0; i < box->rank; i++)
+        t->begin[i] = begin[i];
+}
+
+/* ---- sums ---- */
+
+/* The axis along which a part is shorter than the whole, if it is one. */
+static int part_axis(const term *t, const an_shape *whole)
+{
+    int axis = -1;
+    for (int i = 0; i < whole->rank; i++) {
+        if (t->value->type->shape.dims[i] == whole->dims[i]) continue;
+        if (axis >= 0) return -1;
+        axis = i;
+    }
+    return axis;
+}
+
+/* Takes the part that begins at `begin` of the axis out of the list. */
+static term *take_part(term **list, const an_shape *whole, int axis,
+                       int64_t begin)
+{
+    for (term **at = list; *at; at = &(*at)->next) {
+        term *t = *at;
+        if (!t->part || part_axis(t, whole) != axis || t->begin[axis] != begin)
+            continue;
+        *at = t->next;
+        return t;
+    }
+    return NULL;
+}
+
+/* Replaces parts that tile the value by one concat, when they do. */
+static void join_parts(walk *w, const an_value *v)
+{
+    const an_shape *whole = &v->type->shape;
+    term *first = w->terms[v->id];
+    while (first && !first->part)
+        first = first->next;
+    int axis = first ? part_axis(first, whole) : -1;
+    if (axis < 0) return;
+    enum { MOST = 64 };
+    an_value *values[MOST];
+    term *taken = NULL;
+    int64_t at = 0;
+    int n = 0;
+    while (at < whole->dims[axis] && n < MOST) {
+        term *t = take_part(&w->terms[v->id], whole, axis, at);
+        if (!t) break;
+        t->next = taken;
+        taken = t;
+        values[n++] = t->value;
+        at += t->value->type->shape.dims[axis];
+    }
+    if (at == whole->dims[axis]) {
+        add_term(w, v, an_emit_concat(w->b, n, values, axis));
+        return;
+    }
+    while (taken) { /* put them back */
+        term *t = taken;
+        taken = t->next;
+        t->next = w->terms[v->id];
+        w->terms[v->id] = t;
+    }
+}
+
+/* A contribution in the shape of the whole. */
+static an_value *term_value(walk *w, const term *t, const an_shape *whole)
+{
+    int64_t after[AN_MAX_RANK];
+    if (!t->part) return t->value;
+    for (int i = 0; i < whole->rank; i++)
+        after[i] = whole->dims[i] - t->begin[i] - t->value->type->shape.dims[i];
+    return an_vjp_pad(&w->vjp, t->value, t->begin, after);
 }
 
 /* "d_" and the name; lives in the walk's arena. */
@@ -196,11 +301,14 @@ static const char *adjoint_name(walk *w, const an_value *v)
  * A value that already is another's adjoint keeps that name. */
 static an_value *adjoint_of(walk *w, const an_value *v)
 {
+    if (w->adjoint[v->id] || !w->terms[v->id]) return w->adjoint[v->id];
+    join_parts(w, v);
     term *t = w->terms[v->id];
-    if (w->adjoint[v->id] || !t) return w->adjoint[v->id];
-    an_value *sum = t->value;
+    if (!t) return NULL; /* the builder holds the error */
+    an_value *sum = term_value(w, t, &v->type->shape);
     for (t = t->next; t; t = t->next)
-        sum = an_emit_binary(w->b, "add", t->value, sum);
+        sum =
+            an_emit_binary(w->b, "add", term_value(w, t, &v->type->shape), sum);
     const char *name = adjoint_name(w, v);
     if (sum && name && sum->def && strncmp(sum->name, "d_", 2) != 0)
         an_build_rename(w->b, sum, name);
@@ -521,6 +629,7 @@ static bool init_walk(walk *w, const an_function *f, const an_grad_options *o)
     w->vjp.get = get;
     w->vjp.wants = wants;
     w->vjp.add = add;
+    w->vjp.add_part = add_part;
     w->vjp.defer = defer;
     return w->varying && w->terms && w->adjoint && w->map;
 }

@@ -44,5 +44,7 @@ typedef an_status an_pass_fn(const an_function *f, an_module *into,
                              an_error *err);
 /* Inputs are sliced, outputs padded with zeros, to o->columns. */
 an_pass_fn an_pass_pad_ports;
+/* Moves of constants become constants. */
+an_pass_fn an_pass_fold;
 
 #endif

@@ -6,7 +6,7 @@
  */
 #include "lower/lower.h"
 
-#include "base/alloc.h"
+#include "lower/rewrite.h"
 #include "mil/emit.h"
 #include "mil/op.h"
 
@@ -17,58 +17,46 @@ static int64_t widened(const an_shape *s, int columns)
     return (w + columns - 1) / columns * columns;
 }
 
-static an_value *widen_input(an_builder *b, const an_value *p, int columns)
+static an_value *widen_input(an_rewriter *r, const an_value *p)
 {
+    const an_lower_options *o = r->ctx;
     an_shape wide = p->type->shape;
     int last = wide.rank - 1;
-    int64_t width = widened(&wide, columns);
+    int64_t width = widened(&wide, o->columns);
     if (wide.rank == 0 || width == wide.dims[last])
-        return an_build_param(b, p->name, wide);
+        return an_build_param(r->b, p->name, wide);
     int64_t begin[AN_MAX_RANK] = {0};
     wide.dims[last] = width;
-    an_value *x = an_build_param(b, p->name, wide);
-    return an_emit_slice(b, x, begin, p->type->shape.dims);
+    an_value *x = an_build_param(r->b, p->name, wide);
+    return an_emit_slice(r->b, x, begin, p->type->shape.dims);
 }
 
-static an_value *widen_output(an_builder *b, const an_value *r, an_value *y,
-                              int columns)
+static an_value *widen_output(an_rewriter *r, const an_value *v)
 {
-    const an_shape *s = &r->type->shape;
-    int64_t width = widened(s, columns);
+    const an_lower_options *o = r->ctx;
+    an_builder *b = r->b;
+    an_value *y = r->map[v->id];
+    const an_shape *s = &v->type->shape;
+    int64_t width = widened(s, o->columns);
     if (s->rank == 0 || width == s->dims[s->rank - 1] || !y) return y;
     if (!y->def)
         return an_build_fail(b, AN_EUNSUPPORTED,
                              "pad ports: '%s' is input and output at once",
-                             r->name);
+                             v->name);
+    int64_t more = width - s->dims[s->rank - 1];
     an_build_rename(b, y, "narrow");
-    an_value *wide = an_build(
-        b, "pad", r->name,
-        AN_ARGS({"x", y}, {"pad", AN_INTS(b, 0, width - s->dims[s->rank - 1])},
-                {"mode", an_build_string(b, "constant")},
-                {"constant_val", an_build_float(b, s->dtype, 0.0)}));
-    return wide;
+    return an_build(b, "pad", v->name,
+                    AN_ARGS({"x", y}, {"pad", AN_INTS(b, 0, more)},
+                            {"mode", an_build_string(b, "constant")},
+                            {"constant_val", an_build_float(b, s->dtype, 0)}));
 }
 
 an_status an_pass_pad_ports(const an_function *f, an_module *into,
                             const char *name, const an_lower_options *o,
                             an_error *err)
 {
-    an_builder *b = NULL;
-    an_value **map =
-        an_alloc_array((size_t)f->n_values + 1, sizeof(an_value *));
-    if (!map) return an_fail(err, AN_ENOMEM, "pad ports: no memory");
-    an_status s = an_build_begin(into, name, f->opset, &b, err);
-    if (s == AN_OK) {
-        for (int i = 0; i < f->n_params; i++)
-            map[f->params[i]->id] = widen_input(b, f->params[i], o->columns);
-        for (int i = 0; i < f->n_nodes; i++)
-            if (!an_build_copy(b, f->nodes[i], map)) break;
-        for (int i = 0; i < f->n_results; i++) {
-            const an_value *r = f->results[i];
-            an_build_result(b, widen_output(b, r, map[r->id], o->columns));
-        }
-        s = an_build_end(b, err);
-    }
-    an_free(map);
-    return s;
+    an_lower_options options = *o;
+    an_rewriter r = {
+        .ctx = &options, .param = widen_input, .result = widen_output};
+    return an_rewrite(f, into, name, &r, err);
 }

@@ -5,6 +5,7 @@
 #include "lower/lower.h"
 
 #include "base/alloc.h"
+#include "lower/rewrite.h"
 #include "mil/blob.h"
 #include "mil/op.h"
 
@@ -15,6 +16,7 @@ static const struct {
     an_pass_fn *run;
 } passes[] = {
     {"pad_ports", an_pass_pad_ports},
+    {"fold", an_pass_fold},
 };
 
 /* Constants of more elements than this go to the weight file. */
@@ -22,10 +24,8 @@ enum { INLINE_ELEMENTS = 16 };
 #define BLOB_PATH "@model_path/weights/weight.bin"
 
 typedef struct outline {
-    an_builder *b;
     an_blob_writer *blobs;
     int n_blobs;
-    an_value **map;
 } outline;
 
 static bool goes_to_blob(const an_literal *l)
@@ -34,64 +34,41 @@ static bool goes_to_blob(const an_literal *l)
            l->type->shape.dtype != AN_FP64; /* blobs have no fp64 */
 }
 
-static an_status outline_constant(outline *o, const an_node *n, an_error *err)
+static bool outline_node(an_rewriter *r, const an_node *n)
 {
+    outline *o = r->ctx;
+    an_error err = {0};
     an_value *v = n->results[0];
+    if (n->n_results != 1 || !v->literal || !goes_to_blob(v->literal))
+        return false;
     an_literal l = *v->literal;
-    an_status s = an_blob_writer_add(o->blobs, l.type->shape.dtype,
-                                     (int64_t)l.n, l.data, &l.offset, err);
-    if (s != AN_OK) return s;
+    if (an_blob_writer_add(o->blobs, l.type->shape.dtype, (int64_t)l.n, l.data,
+                           &l.offset, &err) != AN_OK) {
+        an_build_fail(r->b, err.code, "%s", err.text);
+        return true;
+    }
     l.kind = AN_LIT_BLOB;
     l.path = (an_str){BLOB_PATH, sizeof BLOB_PATH - 1};
-    o->map[v->id] = an_build_literal(o->b, v->name, &l);
+    r->map[v->id] = an_build_literal(r->b, v->name, &l);
     o->n_blobs++;
-    return AN_OK;
+    return true;
 }
 
-static an_status outline_nodes(outline *o, const an_function *f, an_error *err)
-{
-    for (int i = 0; i < f->n_params; i++)
-        o->map[f->params[i]->id] =
-            an_build_param(o->b, f->params[i]->name, f->params[i]->type->shape);
-    for (int i = 0; i < f->n_nodes; i++) {
-        const an_node *n = f->nodes[i];
-        if (n->n_results == 1 && n->results[0]->literal &&
-            goes_to_blob(n->results[0]->literal)) {
-            an_status s = outline_constant(o, n, err);
-            if (s != AN_OK) return s;
-        } else if (!an_build_copy(o->b, n, o->map)) {
-            break; /* an_build_end reports it */
-        }
-    }
-    for (int i = 0; i < f->n_results; i++)
-        an_build_result(o->b, o->map[f->results[i]->id]);
-    return AN_OK;
-}
-
-/* f as "main" of `into`, its large constants in out's weight file. */
+/* f as "main" of `into`, ports in order, large constants in out's file. */
 static an_status outline_constants(const an_function *f, an_module *into,
                                    an_lowered *out, an_error *err)
 {
     outline o = {0};
-    an_status s = AN_ENOMEM;
-    o.map = an_alloc_array((size_t)f->n_values + 1, sizeof(an_value *));
-    if (!o.map) return an_fail(err, s, "lower: no memory");
-    if ((s = an_blob_writer_new(&o.blobs, err)) != AN_OK) goto done;
-    s = an_build_begin(into, "main", f->opset, &o.b, err);
-    if (s == AN_OK) {
-        s = outline_nodes(&o, f, err);
-        an_status end = an_build_end(o.b, err);
-        if (s == AN_OK) s = end;
-    }
+    an_rewriter r = {.ctx = &o, .node = outline_node, .sort_ports = true};
+    an_status s = an_blob_writer_new(&o.blobs, err);
+    if (s == AN_OK) s = an_rewrite(f, into, "main", &r, err);
     if (s == AN_OK && o.n_blobs > 0) {
         s = an_blob_writer_take(o.blobs, &out->blob_data, &out->blob.size, err);
         o.blobs = NULL;
         out->blob.data = out->blob_data;
         out->blob.path = BLOB_PATH;
     }
-done:
     an_blob_writer_free(o.blobs);
-    an_free(o.map);
     return s;
 }
 

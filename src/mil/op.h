@@ -92,6 +92,11 @@ typedef struct an_vjp {
     /* Adds to the adjoint of a forward operand. The adjoint has the operand's
      * shape. */
     void (*add)(struct an_vjp *v, const an_value *forward, an_value *adjoint);
+    /* The same for an adjoint that covers part of the operand: the box at
+     * `begin` (one entry per axis) of the adjoint's dimensions. Parts that tile
+     * the operand become one concat. */
+    void (*add_part)(struct an_vjp *v, const an_value *forward,
+                     an_value *adjoint, const int64_t *begin);
     /* A contraction's right to be deferred: d(operand) = op(left) . op(right)
      * summed over all batch axes, where left and right are the adjoint (given
      * as a value of the backward function) and the other operand (forward).

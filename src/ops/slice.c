@@ -297,7 +297,7 @@ static void grad_slice(an_vjp *v)
     an_view view;
     an_value *x = an_node_value(v->node, "x"), *dy;
     const an_shape *s = an_value_shape(x);
-    int64_t before[AN_MAX_RANK], after[AN_MAX_RANK];
+    int64_t before[AN_MAX_RANK];
     if (!v->node->op->view(v->node, &view)) return;
     dy = an_emit_reshape(v->b, v->dy[0], s->rank, view.length);
     for (int i = 0; i < s->rank; i++) {
@@ -306,9 +306,8 @@ static void grad_slice(an_vjp *v)
             dy = unstride(v, dy, i, &p, s->dims[i]);
         if (!dy) return;
         before[i] = p.begin;
-        after[i] = s->dims[i] - p.begin - an_value_shape(dy)->dims[i];
     }
-    v->add(v, x, an_vjp_pad(v, dy, before, after));
+    v->add_part(v, x, dy, before);
 }
 
 /* y = x with constants around: dx = the middle of dy */
