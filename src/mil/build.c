@@ -153,6 +153,27 @@ an_value *an_build_inline(an_builder *b, const an_literal *literal)
     return v;
 }
 
+/* The entry of a name that a value has now; a name given up has none. */
+static an_name *taken_name(const an_builder *b, const char *name)
+{
+    an_name *entry = an_names_find(&b->names, name, strlen(name));
+    return entry && entry->value ? entry : NULL;
+}
+
+static bool take_name(an_builder *b, const char *name, an_value *value)
+{
+    an_name *entry = an_names_find(&b->names, name, strlen(name));
+    if (!entry) return an_names_add(&b->names, name, strlen(name), value);
+    entry->value = value;
+    return true;
+}
+
+void an_build_release(an_builder *b, const char *name)
+{
+    an_name *entry = taken_name(b, name);
+    if (entry) entry->value = NULL;
+}
+
 bool an_build_define(an_builder *b, an_value *value, const char *name)
 {
     if (b->err.code != AN_OK) return false;
@@ -161,7 +182,7 @@ bool an_build_define(an_builder *b, an_value *value, const char *name)
     int line = value->line, column = value->column;
     if (!an_is_identifier(name, size))
         return an_fail(err, AN_EINVAL, "'%s' is no name", name) == AN_OK;
-    if (an_names_find(&b->names, name, size)) {
+    if (taken_name(b, name)) {
         if (line > 0)
             an_fail_at(err, AN_ESYNTAX, line, column, "%s is defined twice",
                        name);
@@ -169,8 +190,7 @@ bool an_build_define(an_builder *b, an_value *value, const char *name)
             an_fail(err, AN_EINVAL, "%s is defined twice", name);
         return false;
     }
-    if (!an_names_add(&b->names, name, size, value))
-        return an_build_no_memory(b);
+    if (!take_name(b, name, value)) return an_build_no_memory(b);
     value->name = name;
     return true;
 }
@@ -183,9 +203,9 @@ bool an_build_name(an_builder *b, an_value *value, const char *name,
     char *text = name ? an_arena_strndup(arena, name, strlen(name))
                       : an_arena_printf(arena, "%s%s", b->prefix, base);
     if (!text) return an_build_no_memory(b);
-    an_name *taken = an_names_find(&b->names, text, strlen(text));
+    an_name *taken = taken_name(b, text);
     const char *stem = text;
-    while (taken && an_names_find(&b->names, text, strlen(text))) {
+    while (taken && taken_name(b, text)) {
         text = an_arena_printf(arena, "%s_%d", stem, ++taken->next);
         if (!text) return an_build_no_memory(b);
     }

@@ -57,6 +57,8 @@ an_value *an_build_inline(an_builder *b, const an_literal *literal);
 an_value *an_build_inline_copy(an_builder *b, const an_literal *literal);
 /* Names a value exactly so; fails when the name is taken or no identifier. */
 bool an_build_define(an_builder *b, an_value *value, const char *name);
+/* Makes a name free again. */
+void an_build_release(an_builder *b, const char *name);
 /* Names it `name`, or with a suffix; NULL: prefix and `base`. */
 bool an_build_name(an_builder *b, an_value *value, const char *name,
                    const char *base);

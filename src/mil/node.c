@@ -297,7 +297,9 @@ void an_build_rename(an_builder *b, an_value *value, const char *name)
     if (b->err.code != AN_OK || !value || strcmp(value->name, name) == 0)
         return;
     const char *old = value->name;
-    if (!an_build_name(b, value, name, NULL) || !value->def) return;
+    if (!an_build_name(b, value, name, NULL)) return;
+    an_build_release(b, old);
+    if (!value->def) return;
     an_function *f = b->function;
     for (int i = f->n_nodes - 1; i >= 0; i--)
         if (f->nodes[i] == value->def) {
