@@ -5,6 +5,8 @@
 #include "kernels/train.h"
 
 #include "base/half.h"
+#include "kernels/kernels.h"
+#include "kernels/set.h"
 
 #include <assert.h>
 #include <math.h>
@@ -44,8 +46,8 @@ static const double INVERSE_FACTORIAL[] = {1.0,
 #define SET(x) x##_avx2
 #include "kernels/train_types.inc"
 #define CALL(f, ...)                                                           \
-    (__builtin_cpu_supports("avx2") ? f##_avx2(__VA_ARGS__)                    \
-                                    : f##_portable(__VA_ARGS__))
+    (an_kernels() == &an_kernels_avx2 ? f##_avx2(__VA_ARGS__)                  \
+                                      : f##_portable(__VA_ARGS__))
 #else
 #define CALL(f, ...) f##_portable(__VA_ARGS__)
 #endif
@@ -80,8 +82,7 @@ void an_adamw_f32(const an_adamw *o, size_t n, float *w, float *m, float *v,
     for (size_t i = 0; i < n; i += CHUNK) {
         size_t part = n - i < CHUNK ? n - i : CHUNK;
         CALL(adamw_f32, o, part, w + i, m + i, v + i, g + i);
-        for (size_t j = i; half && j < i + part; j++)
-            half[j] = an_half_from_float(w[j]);
+        if (half) an_convert_float_to_half(part, w + i, half + i);
     }
 }
 

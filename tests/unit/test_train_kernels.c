@@ -3,16 +3,12 @@
  * reference/train_kernels.py), against plain fp64 loops, and the loss's
  * gradient against central differences.
  */
-#include "base/half.h"
-#include "kernels/train.h"
+#include "kernels/train.c" /* all of it: the sets are compared */
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -363,6 +359,46 @@ static void test_sum_square(void **state)
     assert_true(an_sum_square_f32(1000, f32) > 8e76);
 }
 
+/* ---- instruction sets ---- */
+
+#if defined(__x86_64__)
+static void test_sets_agree(void **state)
+{
+    (void)state;
+    enum { V = 300, N = 139 };
+    if (an_kernels() != &an_kernels_avx2) skip();
+    columns a = make_columns(V, N, N), b = make_columns(V, N, N);
+    double x = loss_f32_avx2(V, N, N, a.f32, a.targets, 64.0f);
+    assert_true(x == loss_f32_portable(V, N, N, b.f32, b.targets, 64.0f));
+    x = loss_f64_avx2(V, N, N, a.f64, a.targets, 64.0);
+    assert_true(x == loss_f64_portable(V, N, N, b.f64, b.targets, 64.0));
+    assert_memory_equal(a.f32, b.f32, V * N * sizeof(float));
+    assert_memory_equal(a.f64, b.f64, V * N * sizeof(double));
+    x = sum_square_f32_avx2(V * N, a.f32);
+    assert_true(x == sum_square_f32_portable(V * N, a.f32));
+    x = sum_square_f64_avx2(V * N, a.f64);
+    assert_true(x == sum_square_f64_portable(V * N, a.f64));
+    an_adamw o = options(3, 0.1);
+    enum { THIRD = V / 3 * N }; /* w, m and v; v is not below 0 */
+    for (int i = 0; i < THIRD; i++) {
+        a.f32[2 * THIRD + i] = b.f32[2 * THIRD + i] = fabsf(a.f32[i]);
+        a.f64[2 * THIRD + i] = b.f64[2 * THIRD + i] = fabs(a.f64[i]);
+    }
+    static float g32[THIRD];
+    static double g64[THIRD];
+    for (int i = 0; i < THIRD; i++)
+        g32[i] = (float)(g64[i] = gradient(i % 7, i));
+    adamw_f32_avx2(&o, THIRD, a.f32, a.f32 + THIRD, a.f32 + 2 * THIRD, g32);
+    adamw_f32_portable(&o, THIRD, b.f32, b.f32 + THIRD, b.f32 + 2 * THIRD, g32);
+    adamw_f64_avx2(&o, THIRD, a.f64, a.f64 + THIRD, a.f64 + 2 * THIRD, g64);
+    adamw_f64_portable(&o, THIRD, b.f64, b.f64 + THIRD, b.f64 + 2 * THIRD, g64);
+    assert_memory_equal(a.f32, b.f32, V * N * sizeof(float));
+    assert_memory_equal(a.f64, b.f64, V * N * sizeof(double));
+    free_columns(&a);
+    free_columns(&b);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +412,9 @@ int main(void)
         cmocka_unit_test(test_adamw_by_pytorch),
         cmocka_unit_test(test_adamw_in_tiles),
         cmocka_unit_test(test_sum_square),
+#if defined(__x86_64__)
+        cmocka_unit_test(test_sets_agree),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
