@@ -1,6 +1,7 @@
 /*
  * Tokenizer "bytes" and datasets: detection, windows, errors, order.
  */
+#include "alloc_fail.h"
 #include "anemone/text.h"
 
 #include "base/file.h"
@@ -368,6 +369,66 @@ static void test_digest(void **state)
     an_tokenizer_free(t);
 }
 
+static an_status open_data(void *ctx, an_error *err)
+{
+    an_tokenizer *t = NULL;
+    an_dataset *d = NULL;
+    an_dataset_options o = {.paths = ctx,
+                            .n_paths = 2,
+                            .vocab_size = 257,
+                            .sequence = 2,
+                            .validation_share = 0.5};
+    an_status s = an_tokenizer_open(path_of("sweep.json"), &t, err);
+    o.tokenizer = t;
+    if (s == AN_OK) s = an_tokenizer_save(t, path_of("sweep.json"), err);
+    if (s == AN_OK) s = an_dataset_open(&o, &d, err);
+    int32_t *ids = NULL;
+    size_t n = 0;
+    if (s == AN_OK) s = an_tokenizer_encode(t, "abc", 3, &ids, &n, err);
+    an_tokens_free(ids);
+    an_dataset_free(d);
+    an_tokenizer_free(t);
+    return s;
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    const char *paths[2] = {put("s1.txt", "abcdef", 6), put("s2.txt", "x", 1)};
+    an_tokenizer *t = bytes_tokenizer();
+    assert_int_equal(an_tokenizer_save(t, path_of("sweep.json"), NULL), AN_OK);
+    an_tokenizer_free(t);
+    /* path_of has four texts: these must outlive the sweep. */
+    char first[256], second[256];
+    snprintf(first, sizeof first, "%s", paths[0]);
+    snprintf(second, sizeof second, "%s", paths[1]);
+    paths[0] = first, paths[1] = second;
+    assert_true(alloc_sweep(open_data, paths) > 0);
+}
+
+static void test_window_allocates_nothing(void **state)
+{
+    (void)state;
+    const char *path = put("w.txt", "0123456789abcdef", 16);
+    an_tokenizer *t = bytes_tokenizer();
+    an_dataset *d = NULL;
+    an_dataset_options o = {.paths = &path,
+                            .n_paths = 1,
+                            .tokenizer = t,
+                            .vocab_size = 257,
+                            .sequence = 3,
+                            .validation_share = 0.2};
+    assert_int_equal(an_dataset_open(&o, &d, NULL), AN_OK);
+    int32_t x[3], y[3];
+    long before = alloc_requests();
+    for (uint64_t k = 0; k < 10; k++)
+        assert_int_equal(an_dataset_window(d, AN_SPLIT_TRAIN, k, x, y, NULL),
+                         AN_OK);
+    assert_int_equal(alloc_requests(), before);
+    an_dataset_free(d);
+    an_tokenizer_free(t);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -383,11 +444,17 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),   cmocka_unit_test(test_tokenizer_file),
-        cmocka_unit_test(test_permute), cmocka_unit_test(test_text_windows),
-        cmocka_unit_test(test_shards),  cmocka_unit_test(test_bad_shards),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_tokenizer_file),
+        cmocka_unit_test(test_permute),
+        cmocka_unit_test(test_text_windows),
+        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_bad_shards),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_random),
         cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_window_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
