@@ -19,6 +19,9 @@ typedef struct an_parser {
      * is collected here and then taken into the arena. */
     char *stack;
     size_t used, capacity;
+    /* Scalars met lately, by hash: equal ones share a literal, so that a long
+     * list of them costs pointers only. */
+    const an_literal *scalars[256];
 } an_parser;
 
 void an_parse_next(an_parser *p);

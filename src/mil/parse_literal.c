@@ -283,7 +283,7 @@ static bool fill_value(an_parser *p, an_literal *out)
     }
 }
 
-static const an_literal *parse_value(an_parser *p, const an_type *type)
+static const an_literal *new_value(an_parser *p, const an_type *type)
 {
     an_literal *out = an_arena_alloc(&p->module->arena, sizeof *out);
     if (!out) an_parse_fail(p, NULL, AN_ENOMEM, "no memory");
@@ -294,6 +294,44 @@ static const an_literal *parse_value(an_parser *p, const an_type *type)
     bool well = fill_value(p, out);
     an_parse_leave(p);
     return well ? out : NULL;
+}
+
+/* A number or bool: a literal that is there, or a new one. */
+static const an_literal *parse_scalar(an_parser *p, const an_type *type)
+{
+    an_token at = p->token;
+    size_t base = p->used;
+    if (!parse_element(p, type->shape.dtype)) return NULL;
+    size_t size = p->used - base;
+    uint64_t hash = an_hash(AN_HASH_BEGIN, p->stack + base, size);
+    const an_literal **slot = &p->scalars[hash % 256];
+    if (*slot && (*slot)->type == type &&
+        memcmp((*slot)->data, p->stack + base, size) == 0) {
+        p->used = base;
+        return *slot;
+    }
+    an_literal *out = an_arena_alloc(&p->module->arena, sizeof *out);
+    void *data = an_parse_take(p, base);
+    if (!out || !data) {
+        an_parse_fail(p, &at, AN_ENOMEM, "no memory");
+        return NULL;
+    }
+    *out = (an_literal){.kind = AN_LIT_DATA,
+                        .type = type,
+                        .n = 1,
+                        .data = data,
+                        .line = at.line,
+                        .column = at.column};
+    *slot = out;
+    return out;
+}
+
+static const an_literal *parse_value(an_parser *p, const an_type *type)
+{
+    bool scalar = type->kind == AN_TYPE_TENSOR && type->shape.rank == 0 &&
+                  type->shape.dtype != AN_STRING &&
+                  !an_token_is(&p->token, "BLOBFILE");
+    return scalar ? parse_scalar(p, type) : new_value(p, type);
 }
 
 const an_literal *an_parse_literal(an_parser *p)
