@@ -1,5 +1,5 @@
 /*
- * The parser's state and the parts that its three files share. Functions that
+ * The parser's state and the parts that its files share. Functions that
  * return bool or a pointer have recorded an error when it is false or NULL.
  */
 #ifndef AN_MIL_PARSE_H
@@ -47,6 +47,16 @@ void an_parse_leave(an_parser *p);
 bool an_parse_push(an_parser *p, const void *item, size_t size);
 /* Everything above `base` as an arena block; the stack shrinks to base. */
 void *an_parse_take(an_parser *p, size_t base);
+
+/* [ name = literal, .. ], sorted by name. */
+bool an_parse_at_attributes(const an_parser *p);
+bool an_parse_attributes(an_parser *p, const an_attr **out, int *n);
+/* ios18, as a number. */
+bool an_parse_opset(an_parser *p, int *out);
+
+/* parse_operation.c: a value by its name; one operation. */
+bool an_parse_reference(an_parser *p, an_operand *out);
+bool an_parse_operation(an_parser *p);
 
 /* parse_type.c */
 const an_type *an_parse_type(an_parser *p);
