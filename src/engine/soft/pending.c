@@ -19,22 +19,3 @@ an_status an_plan_add_rows(an_plan *plan, const an_node *node, bool *done,
     (void)err;
     return AN_OK;
 }
-bool an_plan_chains(const an_plan *plan, const an_node *node)
-{
-    (void)plan;
-    (void)node;
-    return false;
-}
-an_status an_plan_add_chain(an_plan *plan, const an_node *const *nodes, int n,
-                            an_error *err)
-{
-    (void)plan;
-    (void)nodes;
-    (void)n;
-    (void)err;
-    return AN_OK;
-}
-void an_tables_free(an_engine *engine)
-{
-    (void)engine;
-}

@@ -127,7 +127,7 @@ an_status an_plan_place(an_plan *plan, const an_place *results, an_error *err)
         const an_node *node = f->nodes[i];
         an_view view;
         if (node->op->cls == AN_CLASS_CONST ||
-            !plan->live[node->results[0]->id] ||
+            !plan->n_readers[node->results[0]->id] ||
             !an_plan_view(plan, node, &view))
             continue;
         if (view.kind != AN_VIEW_CONCAT) {
@@ -149,7 +149,7 @@ static an_status add_result(an_plan *plan, const an_node *node,
 {
     const an_value *v = node->results[r];
     an_place *wanted = &plan->places[v->id], seen, at;
-    if (!plan->live[v->id]) return AN_OK;
+    if (plan->n_readers[v->id] == 0) return AN_OK;
     bool lies = result_place(node, view, r, x, &seen);
     if (lies && wanted->buffer < 0) {
         *wanted = seen;

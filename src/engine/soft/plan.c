@@ -167,29 +167,29 @@ an_status an_plan_result(an_plan *plan, const an_value *v, an_place *out,
 
 /* ---- what is alive ---- */
 
-static void mark_operand(an_plan *plan, const an_value *v)
+static void count_operand(an_plan *plan, const an_value *v)
 {
-    if (v && v->name) plan->live[v->id] = true;
+    if (v && v->name) plan->n_readers[v->id]++;
 }
 
 static bool is_live(const an_plan *plan, const an_node *node)
 {
     for (int i = 0; i < node->n_results; i++)
-        if (plan->live[node->results[i]->id]) return true;
+        if (plan->n_readers[node->results[i]->id]) return true;
     return false;
 }
 
-static void mark_live(an_plan *plan)
+static void count_readers(an_plan *plan)
 {
     const an_function *f = plan->function;
     for (int i = 0; i < f->n_results; i++)
-        plan->live[f->results[i]->id] = true;
+        plan->n_readers[f->results[i]->id]++;
     for (int i = f->n_nodes - 1; i >= 0; i--) {
         const an_node *node = f->nodes[i];
         if (!is_live(plan, node)) continue;
         int n = an_node_n_tensors(node);
         for (int k = 0; k < n; k++)
-            mark_operand(plan, an_node_tensor(node, k));
+            count_operand(plan, an_node_tensor(node, k));
     }
 }
 
@@ -398,9 +398,9 @@ static an_status assign_workspace(an_plan *plan, an_error *err)
 an_status an_plan_build(an_plan *plan, const an_place *results, an_error *err)
 {
     size_t n = (size_t)plan->function->n_values + 1;
-    plan->live = an_arena_array(plan->arena, n, sizeof *plan->live);
-    if (!plan->live) return an_plan_no_memory(err);
-    mark_live(plan);
+    plan->n_readers = an_arena_array(plan->arena, n, sizeof *plan->n_readers);
+    if (!plan->n_readers) return an_plan_no_memory(err);
+    count_readers(plan);
     an_status s = an_plan_place(plan, results, err);
     if (s == AN_OK) s = add_steps(plan, err);
     if (s == AN_OK) s = add_result_copies(plan, results, err);

@@ -63,7 +63,7 @@ typedef struct an_plan {
     int n_steps;
     size_t cap_steps;
     an_place *places; /* by value id; buffer -1: none yet */
-    bool *live;       /* by value id: a result needs it */
+    int *n_readers;   /* by value id: of live nodes, and of results */
     size_t work_bytes, scratch_bytes;
 } an_plan;
 

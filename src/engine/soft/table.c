@@ -1,0 +1,64 @@
+/* Tables of fp16 functions; see table.h. */
+#include "engine/soft/table.h"
+
+#include "base/alloc.h"
+#include "base/half.h"
+
+#include <string.h>
+
+enum { N_HALVES = 65536, MAX_TABLES = 64 };
+
+typedef struct an_table {
+    struct an_table *next;
+    an_scalar fn;
+    double constants[2];
+    uint16_t bits[N_HALVES];
+} an_table;
+
+void an_tables_free(an_engine *engine)
+{
+    for (an_table *t = engine->tables, *next; t; t = next) {
+        next = t->next;
+        an_free(t);
+    }
+}
+
+static void fill(an_table *t, const an_num *num)
+{
+    for (int i = 0; i < N_HALVES; i++) {
+        double x = an_half_to_double((uint16_t)i);
+        double y = num->scalar(num, t->fn, x, t->constants[0], t->constants[1],
+                               AN_FP16, AN_FP16);
+        t->bits[i] = an_half_from_double(y);
+    }
+}
+
+static const uint16_t *find(an_engine *e, const an_num *num, an_scalar fn,
+                            const double constants[2])
+{
+    int n = 0;
+    for (an_table *t = e->tables; t; t = t->next, n++)
+        if (t->fn == fn &&
+            memcmp(t->constants, constants, sizeof t->constants) == 0)
+            return t->bits;
+    if (n == MAX_TABLES) return NULL;
+    an_table *t = an_alloc(sizeof *t);
+    if (!t) return NULL;
+    t->fn = fn;
+    memcpy(t->constants, constants, sizeof t->constants);
+    fill(t, num);
+    t->next = e->tables;
+    e->tables = t;
+    return t->bits;
+}
+
+const uint16_t *an_table_get(const an_plan *plan, an_scalar fn, double b,
+                             double c)
+{
+    double constants[2] = {b, c};
+    pthread_mutex_lock(&plan->engine->mutex);
+    const uint16_t *bits =
+        find(plan->engine, plan->numerics->num, fn, constants);
+    pthread_mutex_unlock(&plan->engine->mutex);
+    return bits;
+}
