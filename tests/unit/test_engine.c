@@ -147,19 +147,92 @@ static void views_of_views(void **state)
     case_end(&c);
 }
 
-static void products(void **state)
+/* W [1, 1, O, C] with x [1, C, 1, N], its backward forms, odd sizes. */
+static void streamed_linear(void **state)
+{
+    (void)state;
+    static const int64_t sizes[][3] = {
+        {40, 24, 50}, {300, 1100, 33}, {7, 5, 600}};
+    for (size_t i = 0; i < 3; i++) {
+        engine_case c;
+        case_begin(&c, "linear");
+        c.tolerance = HALF_SUM;
+        int64_t m = sizes[i][0], k = sizes[i][1], n = sizes[i][2];
+        an_value *w = an_build_param(c.b, "w", AN_TENSOR(AN_FP16, 1, 1, m, k));
+        an_value *x = an_build_param(c.b, "x", AN_TENSOR(AN_FP16, 1, k, 1, n));
+        an_value *d = an_build_param(c.b, "d", AN_TENSOR(AN_FP16, 1, m, 1, n));
+        x = an_emit_reshape(c.b, x, 4, (int64_t[]){1, 1, k, n});
+        d = an_emit_reshape(c.b, d, 4, (int64_t[]){1, 1, m, n});
+        an_value *y = an_emit_matmul(c.b, w, x, false, false);
+        an_build_result(c.b,
+                        an_emit_reshape(c.b, y, 4, (int64_t[]){1, m, 1, n}));
+        an_build_result(c.b, an_emit_matmul(c.b, w, d, true, false));
+        an_build_result(c.b, an_emit_matmul(c.b, d, x, false, true));
+        case_end(&c);
+    }
+}
+
+/* Batched products on head views, results placed back as channels; grouped
+ * queries broadcast. */
+static void attention(void **state)
 {
     (void)state;
     engine_case c;
-    case_begin(&c, "products");
+    case_begin(&c, "attention");
     c.tolerance = HALF_SUM;
-    an_value *w = an_build_param(c.b, "w", AN_TENSOR(AN_FP16, 1, 1, 40, 24));
-    an_value *x = an_build_param(c.b, "x", AN_TENSOR(AN_FP16, 1, 24, 1, 50));
-    an_value *flat = an_emit_reshape(c.b, x, 4, (int64_t[]){1, 1, 24, 50});
-    an_value *y = an_emit_matmul(c.b, w, flat, false, false);
-    an_build_result(c.b, y);
-    an_build_result(c.b, an_emit_matmul(c.b, y, flat, false, true));
+    enum { B = 2, H = 3, D = 8, S = 19 };
+    an_value *heads[3];
+    for (int i = 0; i < 3; i++) {
+        char name[2] = {"qkv"[i], 0};
+        an_value *x =
+            an_build_param(c.b, name, AN_TENSOR(AN_FP16, 1, H * D, 1, B * S));
+        x = an_emit_reshape(c.b, x, 4, (int64_t[]){H, D, B, S});
+        heads[i] = an_emit_transpose(c.b, x, (int[]){2, 0, 1, 3});
+    }
+    an_value *p = an_emit_matmul(c.b, heads[0], heads[1], true, false);
+    p = an_emit_scale(c.b, p, 0.25);
+    an_build_result(c.b, p);
+    an_value *o = an_emit_matmul(c.b, heads[2], p, false, true);
+    o = an_emit_transpose(c.b, o, (int[]){1, 2, 0, 3});
+    an_build_result(
+        c.b, an_emit_reshape(c.b, o, 4, (int64_t[]){1, H * D, 1, B * S}));
+    an_value *few = an_emit_slice(c.b, heads[1], (int64_t[]){0, 1, 0, 0},
+                                  (int64_t[]){B, 1, D, S});
+    an_value *g = an_emit_matmul(c.b, few, heads[0], true, false);
+    an_build_result(c.b, an_emit_transpose(c.b, g, (int[]){0, 1, 3, 2}));
     case_end(&c);
+}
+
+/* Pointwise convolutions with bias and batch, linear, vectors, fp32, fp64. */
+static void other_products(void **state)
+{
+    (void)state;
+    static const an_dtype types[] = {AN_FP16, AN_FP32, AN_FP64, AN_INT32};
+    for (size_t i = 0; i < 4; i++) {
+        engine_case c;
+        case_begin(&c, an_dtype_name(types[i]));
+        c.tolerance = i == 0 ? HALF_SUM : i == 1 ? 0x1p-18 : 1e-12;
+        an_value *x =
+            an_build_param(c.b, "x", AN_TENSOR(types[i], 2, 9, 3, 11));
+        an_value *v = an_build_param(c.b, "v", AN_TENSOR(types[i], 11));
+        an_build_result(c.b, an_emit_matmul(c.b, x, v, false, false));
+        an_build_result(c.b, an_emit_matmul(c.b, x, x, true, false));
+        an_value *t = an_emit_transpose(c.b, x, (int[]){3, 0, 1, 2});
+        an_build_result(c.b, an_emit_matmul(c.b, t, t, false, true));
+        if (types[i] != AN_INT32) {
+            an_value *w =
+                an_build_param(c.b, "w", AN_TENSOR(types[i], 300, 9, 1, 1));
+            an_value *bias =
+                an_build_param(c.b, "bias", AN_TENSOR(types[i], 300));
+            an_build_result(c.b, an_build(c.b, "conv", NULL,
+                                          AN_ARGS({"x", x}, {"weight", w},
+                                                  {"bias", bias})));
+            an_value *m = an_build_param(c.b, "m", AN_TENSOR(types[i], 5, 11));
+            an_build_result(c.b, an_build(c.b, "linear", NULL,
+                                          AN_ARGS({"x", x}, {"weight", m})));
+        }
+        case_end(&c);
+    }
 }
 
 static void one_surface_is_no_two_ports(void **state)
@@ -211,7 +284,9 @@ int main(void)
         cmocka_unit_test(constants_and_casts),
         cmocka_unit_test(results_of_every_kind),
         cmocka_unit_test(views_of_views),
-        cmocka_unit_test(products),
+        cmocka_unit_test(streamed_linear),
+        cmocka_unit_test(attention),
+        cmocka_unit_test(other_products),
         cmocka_unit_test(one_surface_is_no_two_ports),
     };
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
