@@ -14,8 +14,10 @@
  * Cross-entropy over columns [0, n) of logits [V, stride]: returns the sum of
  * -log softmax(logits)[target] in nats, and writes in place
  *     dlogits = scale (softmax(logits) - onehot(target)).
- * A target below 0 counts nothing and its column becomes 0. Any column whose
- * logits are not finite gives a loss of NaN and dlogits of NaN.
+ * A target, below vocab, that is below 0 counts nothing and its column becomes
+ * 0. Any other column whose logits are not finite gives a loss of NaN and
+ * dlogits of NaN. exp and the factor are in the logits' type, sums in fp64.
+ * Ranges of 64 columns or more make best use of memory.
  */
 double an_loss_f32(int64_t vocab, int64_t stride, int64_t n, float *logits,
                    const int32_t *targets, float scale);
@@ -32,7 +34,8 @@ double an_loss_only_f64(int64_t vocab, int64_t stride, int64_t n,
  *     g' = g x grad_factor
  *     m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2
  *     w = w - lr (m/correction1 / (sqrt(v/correction2) + epsilon) + decay w)
- * correction_i = 1 - b_i^t. `half`, when not NULL, receives w in fp16.
+ * correction_i = 1 - b_i^t. `half`, when not NULL, receives w in fp16. The
+ * order of operations is torch.optim.AdamW's: w (1 - lr decay) first.
  */
 typedef struct an_adamw {
     double lr, beta1, beta2, epsilon, decay;
