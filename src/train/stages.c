@@ -13,7 +13,7 @@
 
 enum {
     EMBED_COLUMNS = 32, /* one cache line of fp16 */
-    LOSS_COLUMNS = 32,
+    LOSS_COLUMNS = 64,
     CONTRACT_ROWS = 128,   /* rows of dW in a tile */
     CONVERT_ROWS = 64,     /* rows of R in a tile */
     SCATTER_CHANNELS = 32, /* channels in a tile: no two tiles share a cell */
