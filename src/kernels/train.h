@@ -14,7 +14,7 @@
  * Cross-entropy over columns [0, n) of logits [V, stride]: returns the sum of
  * -log softmax(logits)[target] in nats, and writes in place
  *     dlogits = scale (softmax(logits) - onehot(target)).
- * A target, below vocab, that is below 0 counts nothing and its column becomes
+ * Targets are below vocab; one below 0 counts nothing and its column becomes
  * 0. Any other column whose logits are not finite gives a loss of NaN and
  * dlogits of NaN. exp and the factor are in the logits' type, sums in fp64.
  * Ranges of 64 columns or more make best use of memory.
