@@ -35,63 +35,78 @@ static const double seconds_per_model = 8;
 
 /*
  * fp32 multiply-adds on CHAINS independent vectors, enough to hide the latency
- * of two units. The result is returned so that nothing is optimised away.
+ * of two units, written out so that they stay in registers. The sum is returned
+ * so that nothing is optimised away.
  */
-enum { CHAINS = 12, ROUNDS = 1 << 20 };
+enum { CHAINS = 10, ROUNDS = 1 << 20 };
+#define ALL(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9)
 
 #if defined(__x86_64__)
 __attribute__((target("avx2,fma"))) static double fma_avx2(void)
 {
-    __m256 x[CHAINS], a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(1e-3f);
-    for (int i = 0; i < CHAINS; i++)
-        x[i] = _mm256_set1_ps((float)i);
-    for (int r = 0; r < ROUNDS; r++)
-        for (int i = 0; i < CHAINS; i++)
-            x[i] = _mm256_fmadd_ps(x[i], a, b);
-    for (int i = 1; i < CHAINS; i++)
-        x[0] = _mm256_add_ps(x[0], x[i]);
-    return (double)_mm256_cvtss_f32(x[0]);
+    __m256 a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(1e-3f), sum = b;
+#define START(i) __m256 x##i = _mm256_set1_ps(i);
+#define STEP(i) x##i = _mm256_fmadd_ps(x##i, a, b);
+#define END(i) sum = _mm256_add_ps(sum, x##i);
+    ALL(START)
+    for (int r = 0; r < ROUNDS; r++) {
+        ALL(STEP)
+    }
+    ALL(END)
+#undef START
+#undef STEP
+#undef END
+    return (double)_mm256_cvtss_f32(sum);
 }
 
 __attribute__((target("avx512f"))) static double fma_avx512(void)
 {
-    __m512 x[CHAINS], a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(1e-3f);
-    for (int i = 0; i < CHAINS; i++)
-        x[i] = _mm512_set1_ps((float)i);
-    for (int r = 0; r < ROUNDS; r++)
-        for (int i = 0; i < CHAINS; i++)
-            x[i] = _mm512_fmadd_ps(x[i], a, b);
-    for (int i = 1; i < CHAINS; i++)
-        x[0] = _mm512_add_ps(x[0], x[i]);
-    return (double)_mm512_cvtss_f32(x[0]);
+    __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(1e-3f), sum = b;
+#define START(i) __m512 x##i = _mm512_set1_ps(i);
+#define STEP(i) x##i = _mm512_fmadd_ps(x##i, a, b);
+#define END(i) sum = _mm512_add_ps(sum, x##i);
+    ALL(START)
+    for (int r = 0; r < ROUNDS; r++) {
+        ALL(STEP)
+    }
+    ALL(END)
+#undef START
+#undef STEP
+#undef END
+    return (double)_mm512_cvtss_f32(sum);
 }
 #elif defined(__aarch64__)
 static double fma_neon(void)
 {
-    float32x4_t x[CHAINS], a = vdupq_n_f32(0.999f), b = vdupq_n_f32(1e-3f);
-    for (int i = 0; i < CHAINS; i++)
-        x[i] = vdupq_n_f32((float)i);
-    for (int r = 0; r < ROUNDS; r++)
-        for (int i = 0; i < CHAINS; i++)
-            x[i] = vfmaq_f32(b, x[i], a);
-    for (int i = 1; i < CHAINS; i++)
-        x[0] = vaddq_f32(x[0], x[i]);
-    return (double)vgetq_lane_f32(x[0], 0);
+    float32x4_t a = vdupq_n_f32(0.999f), b = vdupq_n_f32(1e-3f), sum = b;
+#define START(i) float32x4_t x##i = vdupq_n_f32(i);
+#define STEP(i) x##i = vfmaq_f32(b, x##i, a);
+#define END(i) sum = vaddq_f32(sum, x##i);
+    ALL(START)
+    for (int r = 0; r < ROUNDS; r++) {
+        ALL(STEP)
+    }
+    ALL(END)
+#undef START
+#undef STEP
+#undef END
+    return (double)vgetq_lane_f32(sum, 0);
 }
-#endif
-
+#else
 static double fma_portable(void)
 {
-    float x[CHAINS];
-    for (int i = 0; i < CHAINS; i++)
-        x[i] = (float)i;
-    for (int r = 0; r < ROUNDS; r++)
-        for (int i = 0; i < CHAINS; i++)
-            x[i] = x[i] * 0.999f + 1e-3f;
-    for (int i = 1; i < CHAINS; i++)
-        x[0] += x[i];
-    return (double)x[0];
+    float a = 0.999f, b = 1e-3f, sum = b;
+#define START(i) float x##i = i;
+#define STEP(i) x##i = x##i * a + b;
+#define END(i) sum += x##i;
+    ALL(START)
+    for (int r = 0; r < ROUNDS; r++) {
+        ALL(STEP)
+    }
+    ALL(END)
+    return (double)sum;
 }
+#endif
 
 typedef struct loop {
     double (*run)(void);
@@ -102,14 +117,13 @@ typedef struct loop {
 static loop widest_loop(void)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f"))
-        return (loop){fma_avx512, "avx512", 16};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return (loop){fma_avx2, "avx2", 8};
+    return __builtin_cpu_supports("avx512f") ? (loop){fma_avx512, "avx512", 16}
+                                             : (loop){fma_avx2, "avx2", 8};
 #elif defined(__aarch64__)
     return (loop){fma_neon, "neon", 4};
-#endif
+#else
     return (loop){fma_portable, "portable", 1};
+#endif
 }
 
 typedef struct peak_work {
