@@ -69,6 +69,7 @@ typedef struct an_train_plan {
     const char *engine, *numerics; /* as opened: "soft:m4", "ieee" */
     double lr, loss_scale;
     int64_t warmup;
+    int64_t steps_before; /* length that a resumed run had; 0: not resumed */
     bool resumed;
     bool finished; /* the run was complete already */
 } an_train_plan;

@@ -91,6 +91,9 @@ static void print_schedule(const an_display *p)
     printf(", learning rate %g", p->plan.lr);
     if (p->facts.minutes <= 0)
         printf(" after %lld of warm-up", (long long)p->plan.warmup);
+    if (p->plan.steps_before > 0 && p->plan.steps_before != p->plan.steps)
+        printf(" (planned anew: it was %lld steps)",
+               (long long)p->plan.steps_before);
     printf("\n");
 }
 

@@ -322,6 +322,7 @@ void an_trainer_get_plan(const an_trainer *t, an_train_plan *out)
         .lr = t->o.lr,
         .loss_scale = t->progress.loss_scale,
         .warmup = t->o.warmup < 0 ? t->o.steps / 10 : t->o.warmup,
+        .steps_before = t->planned_steps,
         .resumed = t->first_step > 0,
         .finished = is_finished(t)};
 }

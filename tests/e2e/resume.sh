@@ -95,7 +95,8 @@ case_of 'threads may change' other_interval
 
 longer() {
     train grown 4 --quiet && train grown 6 >out && cat out &&
-        has out 'resumed after step 4' && [ -e grown/step-00000006 ]
+        has out 'resumed after step 4' &&
+        has out 'planned anew: it was 4 steps' && [ -e grown/step-00000006 ]
 }
 case_of 'a longer run goes on' longer
 
