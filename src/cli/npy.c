@@ -74,9 +74,9 @@ static bool take_word(reader *r, const char *word)
 static bool take_number(reader *r, int64_t *out)
 {
     int64_t x = 0;
-    const char *start = r->at;
     skip_blanks(r);
-    for (start = r->at; r->at < r->end && *r->at >= '0' && *r->at <= '9';) {
+    const char *start = r->at;
+    while (r->at < r->end && *r->at >= '0' && *r->at <= '9') {
         if (x > (INT64_MAX - 9) / 10) return false;
         x = 10 * x + (*r->at++ - '0');
     }
