@@ -235,6 +235,59 @@ static void other_products(void **state)
     }
 }
 
+/* Every reduction over the last axis, an inner one, a leading one, two that
+ * are no neighbours, all; of dense and of transposed operands. In fp32 at most
+ * 14,700 sums round by 2^-24 each, in another order than the reference. */
+static void reductions(void **state)
+{
+    (void)state;
+    static const int64_t axes[][2] = {{3, 3}, {1, 1}, {0, 0}, {1, 3}, {0, 2}};
+    static const an_dtype types[] = {AN_FP16, AN_FP32, AN_FP64, AN_INT32};
+    for (int i = 0; i < AN_OP_COUNT; i++)
+        for (int t = 0; t < 4; t++) {
+            if (an_ops[i]->cls != AN_CLASS_REDUCTION) continue;
+            if (types[t] == AN_INT32 &&
+                an_ops[i]->reduce == AN_REDUCE_LOG_SUM_EXP)
+                continue;
+            engine_case c;
+            case_begin(&c, an_ops[i]->name);
+            c.tolerance = t == 0 ? HALF_SUM : t == 1 ? 0x1p-10 : 1e-12;
+            an_value *x =
+                an_build_param(c.b, "x", AN_TENSOR(types[t], 2, 35, 3, 70));
+            an_value *y = an_emit_transpose(c.b, x, (int[]){0, 2, 3, 1});
+            for (int k = 0; k < 5; k++) {
+                int n = axes[k][0] == axes[k][1] ? 1 : 2;
+                an_build_result(c.b, an_emit_reduce(c.b, an_ops[i]->name, x, n,
+                                                    axes[k], k % 2));
+                an_build_result(c.b, an_emit_reduce(c.b, an_ops[i]->name, y, n,
+                                                    axes[k], !(k % 2)));
+            }
+            int64_t all[] = {0, 1, 2, 3};
+            an_build_result(
+                c.b, an_emit_reduce(c.b, an_ops[i]->name, x, 4, all, false));
+            case_end(&c);
+        }
+}
+
+static void softmax_over_any_axis(void **state)
+{
+    (void)state;
+    static const an_dtype types[] = {AN_FP16, AN_FP32, AN_FP64};
+    for (int t = 0; t < 3; t++) {
+        engine_case c;
+        case_begin(&c, "softmax");
+        c.tolerance = t == 0 ? 0x1p-10 : t == 1 ? 0x1p-20 : 1e-12;
+        an_value *x =
+            an_build_param(c.b, "x", AN_TENSOR(types[t], 2, 5, 7, 70));
+        for (int axis = -1; axis < 3; axis++) {
+            an_value *a = an_build_int(c.b, axis);
+            an_build_result(c.b, an_build(c.b, "softmax", NULL,
+                                          AN_ARGS({"x", x}, {"axis", a})));
+        }
+        case_end(&c);
+    }
+}
+
 static void one_surface_is_no_two_ports(void **state)
 {
     (void)state;
@@ -287,6 +340,8 @@ int main(void)
         cmocka_unit_test(streamed_linear),
         cmocka_unit_test(attention),
         cmocka_unit_test(other_products),
+        cmocka_unit_test(reductions),
+        cmocka_unit_test(softmax_over_any_axis),
         cmocka_unit_test(one_surface_is_no_two_ports),
     };
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);

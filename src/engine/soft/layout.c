@@ -195,14 +195,18 @@ static bool can_merge(int n, an_place *const *places, int axis)
     return true;
 }
 
-void an_places_simplify(int n, an_place *const *places)
+static void drop_ones(int n, an_place *const *places)
 {
     for (int i = places[0]->rank - 1; i >= 0; i--) {
         if (places[0]->dims[i] != 1) continue;
         for (int k = n - 1; k >= 0; k--)
             drop_axis(places[k], i);
     }
-    sort_axes(n, places);
+}
+
+void an_places_merge(int n, an_place *const *places)
+{
+    drop_ones(n, places);
     for (int i = places[0]->rank - 2; i >= 0; i--) {
         if (!can_merge(n, places, i)) continue;
         for (int k = 0; k < n; k++) {
@@ -213,4 +217,11 @@ void an_places_simplify(int n, an_place *const *places)
     }
     for (int k = n - 1; k >= 0 && places[0]->rank == 0; k--)
         places[k]->rank = 1, places[k]->dims[0] = 1, places[k]->strides[0] = 0;
+}
+
+void an_places_simplify(int n, an_place *const *places)
+{
+    drop_ones(n, places);
+    sort_axes(n, places);
+    an_places_merge(n, places);
 }

@@ -49,5 +49,7 @@ void an_place_broadcast(const an_place *x, int rank, const int64_t *dims,
  * 1 afterwards. Element order changes, the pairing does not.
  */
 void an_places_simplify(int n, an_place *const *places);
+/* The same without another order of the axes. */
+void an_places_merge(int n, an_place *const *places);
 
 #endif

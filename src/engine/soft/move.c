@@ -22,14 +22,25 @@ void *an_exec_scratch(const an_exec *e, int worker)
     return e->scratch + (size_t)worker * e->scratch_bytes;
 }
 
-int64_t an_place_row(const an_place *p, int64_t row)
+/* Offset of an index among the first `rank` axes. */
+static int64_t offset_of(const an_place *p, int rank, int64_t index)
 {
     int64_t offset = p->offset;
-    for (int i = p->rank - 2; i >= 0 && row; i--) {
-        offset += row % p->dims[i] * p->strides[i];
-        row /= p->dims[i];
+    for (int i = rank - 1; i >= 0 && index; i--) {
+        offset += index % p->dims[i] * p->strides[i];
+        index /= p->dims[i];
     }
     return offset;
+}
+
+int64_t an_place_at(const an_place *p, int64_t index)
+{
+    return offset_of(p, p->rank, index);
+}
+
+int64_t an_place_row(const an_place *p, int64_t row)
+{
+    return offset_of(p, p->rank - 1, row);
 }
 
 an_walk an_walk_of(const an_place *p, int64_t chunk)

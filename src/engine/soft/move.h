@@ -14,6 +14,8 @@ const void *an_exec_read(const an_exec *e, const an_place *p, int64_t offset);
 void *an_exec_write(const an_exec *e, const an_place *p, int64_t offset);
 void *an_exec_scratch(const an_exec *e, int worker);
 
+/* Offset of element `index`, row-major. */
+int64_t an_place_at(const an_place *p, int64_t index);
 /* Offset of the row with index `row` among all axes but the last. */
 int64_t an_place_row(const an_place *p, int64_t row);
 
