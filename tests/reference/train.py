@@ -1,10 +1,10 @@
 """Trains the model of a run folder with PyTorch as `anemone train` would.
 
-    anemone train --data FILE --seed 1 --out init --lr 1e-30 --steps 1
+    anemone train --data FILE --seed 1 --out init --lr 1e-12 --steps 1
     python3 tests/reference/train.py --run init --data FILE --seed 1 --steps 1000
 
-The first command leaves the initial weights in init/: a step of that size
-changes no fp32 number. The second starts from them, in fp32, with the same
+The first command leaves the initial weights in init/: its one step moves no
+weight by more than 1e-12. The second starts from them, in fp32, with the same
 windows in the same order (windows.py), the same schedule, clipping and AdamW,
 and prints one line of JSON with the validation loss at the end; progress goes
 to stderr. Tokenizer "bytes". Needs torch, numpy and safetensors.
