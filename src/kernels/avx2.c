@@ -50,6 +50,7 @@ static void round_half(size_t n, float *x)
 #define SET an_kernels_avx2
 #define SET_TEXT "avx2"
 #define VECTOR_BYTES 32
+#define FUSED(a, b, c) _mm256_fmadd_ps(_mm256_set1_ps(a), b, c)
 #include "kernels/set.inc"
 
 #if defined(__clang__)

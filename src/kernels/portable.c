@@ -9,6 +9,7 @@
 #if defined(__aarch64__)
 #include <arm_neon.h>
 #define SET_TEXT "neon"
+#define FUSED(a, b, c) vfmaq_n_f32(c, b, a)
 
 static void half_to_float(size_t n, const uint16_t *x, float *y)
 {

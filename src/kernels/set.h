@@ -7,6 +7,8 @@
 #ifndef AN_KERNELS_SET_H
 #define AN_KERNELS_SET_H
 
+#include "base/mac.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,6 +72,26 @@ typedef struct an_rows {
     void (*scale)(size_t n, float factor, float *x);
 } an_rows;
 
+/* kernels/mac.h: one product, and the blocks it is cut into. Panels pad a
+ * block by less than AN_MAC_PAD lines; bounds are kept per AN_MAC_STEP of k. */
+enum {
+    AN_MAC_BLOCK_M = 128,
+    AN_MAC_BLOCK_N = 256,
+    AN_MAC_PAD = 16,
+    AN_MAC_STEP = 16
+};
+typedef struct an_mac_product_args {
+    int64_t m, n, k;
+    const uint16_t *a;
+    int64_t a_row, a_col;
+    const uint16_t *b;
+    int64_t b_row, b_col;
+    const uint16_t *bias;
+    uint16_t *c;
+    int64_t ldc;
+    const an_mac *mac; /* without stage, ties away, denormals kept */
+} an_mac_product_args;
+
 typedef struct an_kernel_set {
     const char *name;
     void (*half_to_float)(size_t n, const uint16_t *x, float *y);
@@ -78,6 +100,7 @@ typedef struct an_kernel_set {
     void (*round_half)(size_t n, float *x);
     an_gemm_f32_fn *gemm_f32;
     an_gemm_f64_fn *gemm_f64;
+    void (*gemm_mac)(const an_mac_product_args *p, void *work);
     an_loop_f32_fn *loop_f32;
     an_loop_f64_fn *loop_f64;
     an_rows rows;
