@@ -5,7 +5,6 @@
 
 #include "base/alloc.h"
 #include "base/half.h"
-#include "base/rng.h"
 #include "kernels/kernels.h"
 
 #include <string.h>
@@ -86,19 +85,21 @@ size_t an_weights_bytes(const an_weights *w)
     return bytes;
 }
 
-void an_weights_init(an_weights *w, uint64_t seed)
+void an_weights_init(an_weights *w, const an_model *model, uint64_t seed)
 {
+    enum { CHUNK = 1024 };
+    float values[CHUNK];
     for (int i = 0; i < w->n; i++) {
-        an_weight *x = &w->list[i];
-        an_rng rng = {.seed = seed, .stream = (uint64_t)i};
-        double std = x->param->init_std;
-        for (size_t k = 0; k < x->n; k++) {
-            double value = std > 0 ? std * an_rng_normal(&rng) : 1.0;
-            /* Rounded to fp32 in fp64 runs too: the same start. */
-            if (w->dtype == AN_FP64)
-                ((double *)x->master)[k] = (double)(float)value;
-            else
-                ((float *)x->master)[k] = (float)value;
+        const an_weight *x = &w->list[i];
+        for (size_t at = 0; at < x->n; at += CHUNK) {
+            size_t n = x->n - at < CHUNK ? x->n - at : CHUNK;
+            an_model_init_param(model, i, seed, (int64_t)at, (int64_t)n,
+                                values);
+            for (size_t k = 0; k < n; k++)
+                if (w->dtype == AN_FP64)
+                    ((double *)x->master)[at + k] = (double)values[k];
+                else
+                    ((float *)x->master)[at + k] = values[k];
         }
     }
 }

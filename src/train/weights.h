@@ -42,8 +42,8 @@ an_status an_weights_new(const an_model *model, an_dtype dtype,
 void an_weights_free(an_weights *w);
 size_t an_weights_bytes(const an_weights *w); /* masters and placed copies */
 
-/* Fresh values: normal and ones, as the model says. */
-void an_weights_init(an_weights *w, uint64_t seed);
+/* First values, as the model says; fp32 values in fp64 runs too. */
+void an_weights_init(an_weights *w, const an_model *model, uint64_t seed);
 
 /* The surface to bind at `port` of a program of `engine`: the master's, or a
  * copy made now in the port's layout. */
