@@ -30,7 +30,7 @@ static void print_model(const an_display *p)
            (long long)m->width, (long long)m->hidden, (long long)m->n_heads);
     if (m->n_kv_heads != m->n_heads)
         printf(" (%lld of keys and values)", (long long)m->n_kv_heads);
-    printf(", %lld words\n", (long long)m->vocab_size);
+    printf(", vocabulary %lld\n", (long long)m->vocab_size);
 }
 
 static double file_bytes(const an_words *files)
@@ -240,12 +240,19 @@ an_status an_display_summary(an_display *p, bool interrupted, bool finished,
     if (p->mode == AN_DISPLAY_JSON)
         return summary_object(p, interrupted, finished, seconds, err);
     an_display_clear(p);
-    printf("\n%s after step %lld of %lld: %s tokens in %.1f s\n\n",
+    if (!p->spaced) putchar('\n');
+    printf("%s after step %lld of %lld",
            interrupted ? "Interrupted"
            : finished  ? "Done"
                        : "Stopped",
-           (long long)p->step, (long long)p->plan.steps,
-           an_human((double)p->run_tokens, "", tokens, sizeof tokens), seconds);
+           (long long)p->step, (long long)p->plan.steps);
+    if (p->step > p->first_step)
+        printf(": %s tokens in %.1f s\n\n",
+               an_human((double)p->run_tokens, "", tokens, sizeof tokens),
+               seconds);
+    else
+        printf(", nothing to do%s\n\n",
+               finished ? "; more --steps go on, --fresh starts anew" : "");
     print_losses(p);
     if (p->facts.folder == NULL) return AN_OK;
     field(p, "model");

@@ -201,7 +201,10 @@ static an_status read_config(const json_t *file, const char *path, an_config *c,
 
 static an_status load_config(const char *path, an_config *out, an_error *err)
 {
-    if (!an_path_exists(path))
+    size_t size = strlen(path);
+    bool is_path = strchr(path, '/') != NULL ||
+                   (size > 5 && strcmp(path + size - 5, ".json") == 0);
+    if (!an_path_exists(path) && !is_path)
         return an_fail(err, AN_EINVAL,
                        "model '%s': expected small, base, layer768, "
                        "stories110m or the path of a config.json",
