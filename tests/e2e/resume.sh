@@ -108,7 +108,7 @@ case_of '--fresh starts anew' fresh
 
 foreign() {
     mkdir foreign && echo precious >foreign/thesis.txt
-    fails_with 1 foreign train foreign 3 --fresh &&
+    fails_with 2 'holds thesis.txt' train foreign 3 --fresh &&
         [ "$(cat foreign/thesis.txt)" = precious ]
 }
 case_of '--fresh spares a folder that is no run' foreign
