@@ -104,8 +104,8 @@ demo: all ## train a small model on this project's text, DATA=file: on another
 bench: all $(BENCH_PROGRAMS) ## measure training steps, write build/bench.json
 	@BUILD=$(BUILD) sh bench/run
 
-bless: all ## rewrite the golden files; review the diff
-	@BUILD=$(BUILD) sh tools/bless
+bless: $(TESTS) ## rewrite the golden files; review the diff
+	@ANEMONE_BLESS=1 BUILD=$(BUILD) sh tests/run check
 
 format: ## lay out the sources
 	clang-format -i $(TEXT)
