@@ -54,10 +54,10 @@ AN_API an_status an_engine_open(const an_engine_options *options,
 AN_API void an_engine_close(an_engine *engine);
 
 typedef struct an_engine_facts {
-    const char *name;      /* "soft:m4" */
-    const char *chip;      /* "m4", "cpu" */
-    int cores;             /* of the chip's engine; 0 for cpu */
-    int compiles_left;     /* in this process; -1: no limit */
+    const char *name;  /* "soft:m4" */
+    const char *chip;  /* "m4", "cpu" */
+    int cores;         /* of the chip's engine; 0 for cpu */
+    int compiles_left; /* in this process; -1: no limit */
     int programs_loaded;
 } an_engine_facts;
 AN_API void an_engine_get_facts(an_engine *engine, an_engine_facts *out);

@@ -119,14 +119,15 @@ AN_API an_status an_build_begin(an_module *module, const char *function,
 AN_API an_status an_build_end(an_builder *b, an_error *err);
 
 typedef struct an_arg {
-    const char *param;        /* name of the op's parameter */
-    an_value *value;          /* or, when NULL, the tuple below */
+    const char *param; /* name of the op's parameter */
+    an_value *value;   /* or, when NULL, the tuple below */
     an_value *const *values;
     int n;
 } an_arg;
 #define AN_ARGS(...) ((const an_arg[]){__VA_ARGS__, {0}})
 
-AN_API an_value *an_build_param(an_builder *b, const char *name, an_shape shape);
+AN_API an_value *an_build_param(an_builder *b, const char *name,
+                                an_shape shape);
 /* One op with one result. `args` ends with a zeroed entry. */
 AN_API an_value *an_build(an_builder *b, const char *op, const char *name,
                           const an_arg *args);

@@ -41,11 +41,11 @@ typedef struct an_train_options {
     double loss_scale; /* a power of two; 0: the numerics' default */
     double validation; /* share of the data held out: 0.1 */
     uint64_t seed;
-    int threads;           /* 0: one per processor */
-    int64_t eval_every;    /* steps; 0: at the end only */
-    int64_t eval_windows;  /* validation windows per evaluation, at most */
-    int64_t save_every;    /* steps; 0: at the end only */
-    int64_t keep;          /* checkpoints that stay: 2 */
+    int threads;          /* 0: one per processor */
+    int64_t eval_every;   /* steps; 0: at the end only */
+    int64_t eval_windows; /* validation windows per evaluation, at most */
+    int64_t save_every;   /* steps; 0: at the end only */
+    int64_t keep;         /* checkpoints that stay: 2 */
 } an_train_options;
 AN_API an_train_options an_train_defaults(void);
 
@@ -62,8 +62,8 @@ AN_API void an_trainer_close(an_trainer *t);
 typedef struct an_train_plan {
     an_model_facts model;
     int64_t batch, accum, sequence, tokens_per_step, steps, first_step;
-    double flops_per_step;  /* forward, backward, weight gradients */
-    size_t memory_bytes;    /* parameters, moments, surfaces, work */
+    double flops_per_step; /* forward, backward, weight gradients */
+    size_t memory_bytes;   /* parameters, moments, surfaces, work */
     size_t parameter_bytes, optimizer_bytes, surface_bytes, work_bytes;
     int programs, evaluations_per_step;
     const char *engine, *numerics; /* as opened: "soft:m4", "ieee" */
@@ -80,10 +80,10 @@ typedef struct an_step_report {
     int64_t tokens; /* so far */
     double loss;    /* mean nats per token of this step's batch */
     double lr, grad_norm;
-    double val_loss;      /* NAN when not measured in this step */
+    double val_loss;              /* NAN when not measured in this step */
     double ms, engine_ms, cpu_ms; /* wall time; sums of busy time by kind */
-    bool skipped;  /* overflow: the update was discarded */
-    bool saved;    /* a checkpoint was written */
+    bool skipped;                 /* overflow: the update was discarded */
+    bool saved;                   /* a checkpoint was written */
     bool finished; /* the run is complete, or a limit was reached */
 } an_step_report;
 /* One optimizer step with all that is due after it (evaluation, metrics line,
