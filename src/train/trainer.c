@@ -62,8 +62,10 @@ static an_status open_all(an_trainer *t, an_error *err)
 {
     an_status s = open_model(t, err);
     if (s == AN_OK) s = open_data(t, err);
+    if (s == AN_OK)
+        s = an_weights_init(t->placed.weights, t->placed.model, t->o.seed,
+                            t->placed.pool, err);
     if (s != AN_OK) return s;
-    an_weights_init(t->placed.weights, t->placed.model, t->o.seed);
     t->progress =
         (an_progress){.loss_scale = t->o.loss_scale, .best = INFINITY};
     s = an_placed_net(&t->placed, t->o.batch, t->o.sequence, AN_NET_TRAIN,

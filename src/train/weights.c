@@ -85,23 +85,50 @@ size_t an_weights_bytes(const an_weights *w)
     return bytes;
 }
 
-void an_weights_init(an_weights *w, const an_model *model, uint64_t seed)
+typedef struct init {
+    an_weights *w;
+    const an_model *model;
+    uint64_t seed;
+    int weight;
+} init;
+
+enum { INIT_TILE = 1 << 16 };
+
+static an_status init_tile(void *ctx, int phase, int tile, int worker,
+                           an_error *err)
 {
+    (void)phase;
+    (void)worker;
+    (void)err;
     enum { CHUNK = 1024 };
+    const init *o = ctx;
+    const an_weight *x = &o->w->list[o->weight];
     float values[CHUNK];
-    for (int i = 0; i < w->n; i++) {
-        const an_weight *x = &w->list[i];
-        for (size_t at = 0; at < x->n; at += CHUNK) {
-            size_t n = x->n - at < CHUNK ? x->n - at : CHUNK;
-            an_model_init_param(model, i, seed, (int64_t)at, (int64_t)n,
-                                values);
-            for (size_t k = 0; k < n; k++)
-                if (w->dtype == AN_FP64)
-                    ((double *)x->master)[at + k] = (double)values[k];
-                else
-                    ((float *)x->master)[at + k] = values[k];
-        }
+    size_t end = ((size_t)tile + 1) * INIT_TILE;
+    if (end > x->n) end = x->n;
+    for (size_t at = (size_t)tile * INIT_TILE; at < end; at += CHUNK) {
+        size_t n = end - at < CHUNK ? end - at : CHUNK;
+        an_model_init_param(o->model, o->weight, o->seed, (int64_t)at,
+                            (int64_t)n, values);
+        for (size_t k = 0; k < n; k++)
+            if (o->w->dtype == AN_FP64)
+                ((double *)x->master)[at + k] = (double)values[k];
+            else
+                ((float *)x->master)[at + k] = values[k];
     }
+    return AN_OK;
+}
+
+an_status an_weights_init(an_weights *w, const an_model *model, uint64_t seed,
+                          struct an_pool *pool, an_error *err)
+{
+    an_status s = AN_OK;
+    for (int i = 0; s == AN_OK && i < w->n; i++) {
+        init o = {w, model, seed, i};
+        int tiles = (int)((w->list[i].n + INIT_TILE - 1) / INIT_TILE);
+        s = an_pool_run(pool, tiles, init_tile, &o, err);
+    }
+    return s;
 }
 
 /* Row-major without gaps, in the master's type: read in place. */

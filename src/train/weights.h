@@ -43,7 +43,8 @@ void an_weights_free(an_weights *w);
 size_t an_weights_bytes(const an_weights *w); /* masters and placed copies */
 
 /* First values, as the model says; fp32 values in fp64 runs too. */
-void an_weights_init(an_weights *w, const an_model *model, uint64_t seed);
+an_status an_weights_init(an_weights *w, const an_model *model, uint64_t seed,
+                          struct an_pool *pool, an_error *err);
 
 /* The surface to bind at `port` of a program of `engine`: the master's, or a
  * copy made now in the port's layout. */
