@@ -50,6 +50,7 @@ static void round_half(size_t n, float *x)
 #define SET an_kernels_avx2
 #define SET_TEXT "avx2"
 #define VECTOR_BYTES 32
+#define WIDEN(x) _mm256_cvtps_pd(x) /* gcc 12 takes three for its own */
 #define FUSED(a, b, c) _mm256_fmadd_ps(_mm256_set1_ps(a), b, c)
 #include "kernels/set.inc"
 

@@ -61,4 +61,5 @@ static void round_half(size_t n, float *x)
 
 #define SET an_kernels_portable
 #define VECTOR_BYTES 16
+#define WIDEN(x) __builtin_convertvector(x, f64_vec)
 #include "kernels/set.inc"
