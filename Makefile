@@ -7,7 +7,8 @@ WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wno-missing-field-initializers -Wvla -Wundef \
             -Wcast-qual -Wwrite-strings -Wformat=2 -Wimplicit-fallthrough \
             -Wdouble-promotion $(WARN_$(findstring clang,$(CC)))
-WARN_clang = -Wmissing-variable-declarations
+# gcc checks promotions; clang's check objects to NAN, a float, as a double.
+WARN_clang = -Wmissing-variable-declarations -Wno-double-promotion
 
 # macOS has its BLAS in Accelerate, opened at run time.
 PKGS_Linux = openblas
