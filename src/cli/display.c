@@ -134,7 +134,7 @@ static void fill_row(row *r, const an_display *p, const an_step_report *s,
     char steps[32];
     int width = snprintf(steps, sizeof steps, "%lld", (long long)p->plan.steps);
     if (p->facts.minutes > 0)
-        add(r, 0, "step", "%lld", (long long)s->step);
+        add(r, 0, "step", "%5lld", (long long)s->step);
     else
         add(r, 0, "step", "%*lld/%s", width, (long long)s->step, steps);
     add(r, 0, "loss", "%.4f", s->loss);

@@ -241,11 +241,12 @@ an_status an_display_summary(an_display *p, bool interrupted, bool finished,
         return summary_object(p, interrupted, finished, seconds, err);
     an_display_clear(p);
     if (!p->spaced) putchar('\n');
-    printf("%s after step %lld of %lld",
+    printf("%s after step %lld",
            interrupted ? "Interrupted"
            : finished  ? "Done"
                        : "Stopped",
-           (long long)p->step, (long long)p->plan.steps);
+           (long long)p->step);
+    if (p->facts.minutes <= 0) printf(" of %lld", (long long)p->plan.steps);
     if (p->step > p->first_step)
         printf(": %s tokens in %.1f s\n\n",
                an_human((double)p->run_tokens, "", tokens, sizeof tokens),
