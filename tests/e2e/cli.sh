@@ -19,7 +19,7 @@ helps() {
     defaults=$(grep -c -e '\[.*default:' -e 'required\]' -e ' default:$' \
         -e 'default:$' "$TMP/help")
     echo "$options options, $defaults defaults"
-    [ "$options" -gt 0 ] && ! grep -q '.\{80\}' "$TMP/help"
+    [ "$options" -gt 0 ] && ! sed 1d "$TMP/help" | grep -q ".\{80\}"
 }
 for command in train generate eval check run; do
     case_of "anemone $command --help" helps $command
