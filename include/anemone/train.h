@@ -18,6 +18,14 @@
 #include "anemone/model.h"
 #include "anemone/text.h"
 
+/* What the loss scale does after the start. */
+typedef enum an_scaling {
+    AN_SCALING_DYNAMIC, /* halved at overflow, doubled after a calm while */
+    AN_SCALING_FIXED,
+    AN_SCALING_COUNT
+} an_scaling;
+AN_API const char *an_scaling_name(an_scaling scaling);
+
 typedef struct an_train_options {
     const char *const *data; /* files, or the one word "random" */
     int n_data;
@@ -37,8 +45,10 @@ typedef struct an_train_options {
     double lr_min;    /* end of the cosine, as a share of the peak: 0.1 */
     int64_t warmup;   /* steps; -1: a tenth of the run */
     double beta1, beta2, epsilon, weight_decay;
-    double clip;       /* global norm; 0: none */
-    double loss_scale; /* a power of two; 0: the numerics' default */
+    double clip; /* global norm; 0: none */
+    double
+        loss_scale; /* a power of two, at the start; 0: the numerics' default */
+    an_scaling scaling;
     double validation; /* share of the data held out: 0.1 */
     uint64_t seed;
     int threads;          /* 0: one per processor */
@@ -82,9 +92,12 @@ typedef struct an_step_report {
     double lr, grad_norm;
     double val_loss;              /* NAN when not measured in this step */
     double ms, engine_ms, cpu_ms; /* wall time; sums of busy time by kind */
+    double loss_scale;            /* of this step */
     bool skipped;                 /* overflow: the update was discarded */
-    bool saved;                   /* a checkpoint was written */
-    bool finished; /* the run is complete, or a limit was reached */
+    char overflow[128]; /* then: "layers.3 attention: d_qkv (matmul) reached
+                           inf, limit 65504", or that a norm is not finite */
+    bool saved;         /* a checkpoint was written */
+    bool finished;      /* the run is complete, or a limit was reached */
 } an_step_report;
 /* One optimizer step with all that is due after it (evaluation, metrics line,
  * checkpoint). After the run's last step it does nothing and reports

@@ -149,7 +149,9 @@ static void fill_row(row *r, const an_display *p, const an_step_report *s,
     add(r, 6, "", "%.*f ms (engine %.*f, CPU %.*f)", p->ms < 100, p->ms,
         p->ms < 100, p->engine_ms, p->ms < 100, p->cpu_ms);
     add(r, 2, "", "%s left", duration(seconds_left(p), left, sizeof left));
-    if (s->skipped) add(r, 0, "", "overflow, skipped");
+    if (s->skipped)
+        add(r, 0, "", "skipped at loss scale %g: %s", s->loss_scale,
+            s->overflow);
 }
 
 static int cells(const row *r)
@@ -283,7 +285,10 @@ static json_t *step_object(const an_display *p, const an_step_report *r)
     json_object_set_new(o, "ms", json_real(r->ms));
     json_object_set_new(o, "engine_ms", json_real(r->engine_ms));
     json_object_set_new(o, "cpu_ms", json_real(r->cpu_ms));
+    json_object_set_new(o, "loss_scale", json_real(r->loss_scale));
     json_object_set_new(o, "skipped", json_boolean(r->skipped));
+    if (r->skipped)
+        json_object_set_new(o, "overflow", json_string(r->overflow));
     json_object_set_new(o, "saved", json_boolean(r->saved));
     if (p->sample_bytes > 0)
         json_object_set_new(o, "sample",

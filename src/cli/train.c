@@ -22,6 +22,11 @@ typedef struct values {
     bool quiet, json, dry_run;
 } values;
 
+static const char *scaling_choice(int i)
+{
+    return i < AN_SCALING_COUNT ? an_scaling_name((an_scaling)i) : NULL;
+}
+
 static const an_option options[] = {
     {.section = "Data and model",
      .name = "data",
@@ -178,7 +183,14 @@ static const an_option options[] = {
      .max = 16777216,
      AN_AT(values, o.loss_scale),
      .help = "a power of two that keeps small gradients above fp16's smallest "
-             "number"},
+             "number, at the start of the run"},
+    {.name = "scaling",
+     .metavar = "HOW",
+     .type = AN_OPTION_CHOICE,
+     .choice = scaling_choice,
+     AN_AT(values, o.scaling),
+     .help = "what the loss scale does then: dynamic (halved at overflow, "
+             "doubled after 200 calm updates) or fixed"},
     {.name = "seed",
      .metavar = "N",
      .type = AN_OPTION_INT,

@@ -8,7 +8,7 @@
 #include "anemone/grad.h"
 #include "base/alloc.h"
 #include "lower/lower.h"
-#include "mil/ir.h"
+#include "mil/op.h"
 
 #include <string.h>
 
@@ -391,6 +391,44 @@ static int64_t true_columns(const an_gradient *g, const char *name)
     return -1;
 }
 
+/* The op that computed a value, through moves; NULL: a parameter. */
+static const an_op *maker(const an_value *v)
+{
+    while (v && v->def && v->def->op->cls == AN_CLASS_VIEW)
+        v = an_node_tensor(v->def, 0);
+    return v && v->def ? v->def->op : NULL;
+}
+
+/* Whether a name is watched, and against which limit. Adjoints that enter a
+ * program were made by a sum. */
+static an_watch watch_of(const place *at, const char *name, an_dtype dtype)
+{
+    static const char *const functions[] = {"backward", "forward"};
+    an_watch w = {.block = at->name,
+                  .limit = 65504,
+                  .op = "add",
+                  .adjoint = strncmp(name, "d_", 2) == 0};
+    if (dtype != AN_FP16) return w;
+    w.tensor = name;
+    for (int i = 0; i < 2; i++) {
+        const an_function *f =
+            an_module_function(at->p->gradient->module, functions[i]);
+        const an_op *op = maker(an_function_value(f, name));
+        if (!op) continue;
+        w.op = op->name;
+        if (op->cls == AN_CLASS_CONTRACTION) w.limit = at->net->o.product_limit;
+        break;
+    }
+    return w;
+}
+
+static an_status watch_stage(an_net *net, an_stage *s, an_error *err)
+{
+    s->n_workers = an_pool_threads(net->o.pool);
+    s->peaks = an_alloc_array((size_t)s->n_workers * 2, sizeof *s->peaks);
+    return s->peaks ? AN_OK : no_memory(err);
+}
+
 static an_status add_contraction(const place *at, const an_contraction *c,
                                  const binding *left, const binding *right,
                                  an_error *err)
@@ -418,7 +456,9 @@ static an_status add_contraction(const place *at, const an_contraction *c,
         &w->grad_fence, s->b.dtype == AN_FP16 ? &net->right_fence[ring] : NULL};
     an_mode modes[] = {AN_READ, AN_READ, AN_UPDATE, AN_UPDATE};
     an_stage_init(s, fences, modes, 4);
-    return AN_OK;
+    s->watch_a = watch_of(at, c->left, s->a.dtype);
+    s->watch_b = watch_of(at, c->right, s->b.dtype);
+    return watch_stage(net, s, err);
 }
 
 /* A small gradient that a program computed: "d_<param>". */
@@ -436,7 +476,8 @@ static an_status add_small(const place *at, const binding *b, int weight,
     struct an_fence *fences[] = {an_surface_fence(b->surface), &w->grad_fence};
     an_mode modes[] = {AN_READ, AN_UPDATE};
     an_stage_init(s, fences, modes, 2);
-    return AN_OK;
+    s->watch_a = watch_of(at, b->name, s->a.dtype);
+    return watch_stage(net, s, err);
 }
 
 /* Contractions whose operands have a surface by now. */
@@ -512,8 +553,9 @@ static an_status add_embed(an_net *net, const binding *x, an_error *err)
     return AN_OK;
 }
 
-static an_status add_scatter(an_net *net, const binding *dx, an_error *err)
+static an_status add_scatter(const place *at, const binding *dx, an_error *err)
 {
+    an_net *net = at->net;
     an_stage *s = NULL;
     an_weight *e = embedding(net);
     an_status status =
@@ -526,7 +568,8 @@ static an_status add_scatter(an_net *net, const binding *dx, an_error *err)
     struct an_fence *fences[] = {an_surface_fence(dx->surface), &e->grad_fence};
     an_mode modes[] = {AN_READ, AN_UPDATE};
     an_stage_init(s, fences, modes, 2);
-    return AN_OK;
+    s->watch_a = watch_of(at, dx->name, s->a.dtype);
+    return watch_stage(net, s, err);
 }
 
 static void init_loss(an_net *net, an_stage *s, const binding *logits)
@@ -592,7 +635,7 @@ static an_status add_backward_all(an_net *net, int n_layers, an_error *err)
         if (s == AN_OK) s = add_backward(&at, err);
         if (s == AN_OK) flow = *find_binding(at.sc, "d_x");
     }
-    if (s == AN_OK) s = add_scatter(net, &flow, err);
+    if (s == AN_OK) s = add_scatter(&at, &flow, err);
     return s;
 }
 
@@ -680,6 +723,7 @@ void an_net_free(an_net *net)
     if (!net) return;
     for (size_t i = 0; i < net->n_stages; i++) {
         an_request_free(net->stages[i]->request);
+        an_free(net->stages[i]->peaks);
         an_free(net->stages[i]);
     }
     for (int i = 0; net->scopes && i < net->n_scopes; i++) {
@@ -776,6 +820,14 @@ an_status an_net_forward(an_net *net, an_matrix *logits, an_error *err)
     an_status s = run(net, net->n_forward, NULL, err);
     if (s == AN_OK) *logits = net->loss_only->out;
     return s;
+}
+
+an_peak an_net_peak(const an_net *net, an_peak_of what)
+{
+    an_peak peak = {0};
+    for (size_t i = 0; i < net->n_stages; i++)
+        an_stage_peak(net->stages[i], what, &peak);
+    return peak;
 }
 
 void an_net_get_facts(const an_net *net, an_net_facts *out)

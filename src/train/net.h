@@ -25,6 +25,8 @@ typedef struct an_net_options {
     int64_t batch, sequence;
     an_net_use use;
     double loss_scale; /* TRAIN: of dlogits; changed by an_net_set_scale */
+    /* TRAIN: magnitude at which the engine's products saturate. */
+    double product_limit;
 } an_net_options;
 
 typedef struct an_net an_net;
@@ -46,6 +48,10 @@ an_status an_net_step(an_net *net, double *nats, an_error *err);
 an_status an_net_loss(an_net *net, double *nats, an_error *err);
 /* Forward alone; the logits stay valid until the next run. */
 an_status an_net_forward(an_net *net, an_matrix *logits, an_error *err);
+
+/* Of the last micro-batch: which tensor that came back from the engine was
+ * nearest to its limit, among adjoints or among all. tensor NULL: none. */
+an_peak an_net_peak(const an_net *net, an_peak_of what);
 
 typedef struct an_net_facts {
     int programs;         /* compiled */

@@ -21,6 +21,7 @@ an_status an_placed_open(an_placed *p, const char *engine, an_numerics numerics,
     p->numerics = numerics;
     bool chip = strcmp(p->facts.chip, "cpu") != 0;
     p->columns = chip ? 32 : 1;
+    p->product_limit = 65504; /* fp16's largest number */
     p->dtype = numerics == AN_NUMERICS_EXACT ? AN_FP64
                : chip                        ? AN_FP16
                                              : AN_FP32;
@@ -55,7 +56,8 @@ an_status an_placed_net(const an_placed *p, int64_t batch, int64_t sequence,
                         .batch = batch,
                         .sequence = sequence,
                         .use = use,
-                        .loss_scale = loss_scale};
+                        .loss_scale = loss_scale,
+                        .product_limit = p->product_limit};
     return an_net_new(&o, out, err);
 }
 

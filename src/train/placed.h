@@ -21,6 +21,7 @@ typedef struct an_placed {
     an_dtype dtype; /* of the blocks: fp16 on a chip, fp32 on `cpu`, fp64 in
                        `exact` */
     int columns;    /* ports' last axis: 32 on a chip, 1 on `cpu` */
+    double product_limit; /* magnitude at which products saturate */
 } an_placed;
 
 /* Opens engines and pool, and makes weights (values zero) for a model and

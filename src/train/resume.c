@@ -55,6 +55,7 @@ static void put_settings(entries *e, const an_trainer *t)
     put_real(e, "weight-decay", o->weight_decay);
     put_real(e, "clip", o->clip);
     put_real(e, "loss-scale", o->loss_scale);
+    put_int(e, "scaling", o->scaling);
     put_real(e, "validation", o->validation);
     put_real(e, "minutes", o->minutes);
     put_int(e, "numerics", t->placed.weights->dtype == AN_FP64);
@@ -67,7 +68,8 @@ static void put_progress(entries *e, const an_trainer *t)
     put_int(e, "progress.step", p->step);
     put_int(e, "progress.updates", p->updates);
     put_int(e, "progress.tokens", p->tokens);
-    put_real(e, "progress.loss_scale", p->loss_scale);
+    put_real(e, "progress.loss_scale", p->scale.value);
+    put_int(e, "progress.calm", p->scale.calm);
     put_real(e, "progress.best", p->best);
     if (t->o.minutes > 0) put_real(e, "progress.seconds", p->seconds);
 }
@@ -147,7 +149,8 @@ static an_status read_progress(an_trainer *t, const an_st *st, an_error *err)
     if (s == AN_OK) s = read_int(st, "progress.updates", &p->updates, err);
     if (s == AN_OK) s = read_int(st, "progress.tokens", &p->tokens, err);
     if (s == AN_OK)
-        s = read_real(st, "progress.loss_scale", &p->loss_scale, err);
+        s = read_real(st, "progress.loss_scale", &p->scale.value, err);
+    if (s == AN_OK) s = read_int(st, "progress.calm", &p->scale.calm, err);
     if (s == AN_OK) s = read_real(st, "progress.best", &p->best, err);
     if (s == AN_OK && t->o.minutes > 0)
         s = read_real(st, "progress.seconds", &p->seconds, err);

@@ -9,6 +9,7 @@
 #include "kernels/train.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 enum {
@@ -46,6 +47,48 @@ static double load(const an_matrix *m, const void *at, int64_t c)
     }
 }
 
+/* ---- magnitudes ---- */
+
+/* Bits of the largest magnitude so far; fp16's order is that of its bits. */
+static void watch(const an_stage *s, int worker, int operand, const uint16_t *x,
+                  int64_t n)
+{
+    int16_t *peak = &s->peaks[2 * worker + operand], m = *peak;
+    for (int64_t i = 0; i < n; i++) {
+        int16_t bits = (int16_t)(x[i] & 0x7fff);
+        m = bits > m ? bits : m;
+    }
+    *peak = m;
+}
+
+static void take_peak(const an_stage *s, int operand, an_peak_of what,
+                      an_peak *peak)
+{
+    const an_watch *w = operand ? &s->watch_b : &s->watch_a;
+    int16_t m = 0;
+    if (!w->tensor || (what == AN_PEAK_ADJOINTS && !w->adjoint)) return;
+    for (int i = 0; i < s->n_workers; i++)
+        if (s->peaks[2 * i + operand] > m) m = s->peaks[2 * i + operand];
+    /* Above the bits of infinity stand NaNs: as bad. */
+    double largest = m >= 0x7c00 ? HUGE_VAL : an_half_to_double((uint16_t)m);
+    if (peak->tensor && largest / w->limit <= peak->largest / peak->limit)
+        return;
+    *peak = (an_peak){.tensor = w->tensor,
+                      .op = w->op,
+                      .block = w->block,
+                      .layer = s->layer,
+                      .largest = largest,
+                      .limit = w->limit,
+                      .adjoint = w->adjoint};
+}
+
+void an_stage_peak(const an_stage *s, an_peak_of what, an_peak *peak)
+{
+    if (!s->peaks) return;
+    take_peak(s, 0, what, peak);
+    take_peak(s, 1, what, peak);
+}
+
 /* ---- embedding ---- */
 
 /* x0[d, n] = E[token[n], d], rounded to x0's type. */
@@ -73,10 +116,12 @@ static void embed_tile(const an_stage *s, int64_t begin, int64_t end)
 }
 
 /* dE[token[n], d] += dx0[d, n], n ascending, for channels [begin, end). */
-static void scatter_tile(const an_stage *s, int64_t begin, int64_t end)
+static void scatter_tile(const an_stage *s, int64_t begin, int64_t end,
+                         int worker)
 {
     for (int64_t d = begin; d < end; d++) {
         const void *from = row(&s->a, d);
+        if (s->watch_a.tensor) watch(s, worker, 0, from, s->a.columns);
         for (int64_t n = 0; n < s->a.columns; n++) {
             double g = load(&s->a, from, n);
             void *to = row(&s->out, s->tokens[n]);
@@ -136,20 +181,24 @@ static bool converts(const an_matrix *m)
     return m->dtype == AN_FP16;
 }
 
-static void convert_right(const an_stage *s, int tile)
+static void convert_right(const an_stage *s, int tile, int worker)
 {
     int64_t begin = (int64_t)tile * CONVERT_ROWS;
     int64_t end = least(begin + CONVERT_ROWS, s->b.rows);
-    for (int64_t r = begin; r < end; r++)
-        an_convert_half_to_float((size_t)s->b.columns, row(&s->b, r),
+    for (int64_t r = begin; r < end; r++) {
+        const uint16_t *from = row(&s->b, r);
+        if (s->watch_b.tensor) watch(s, worker, 1, from, s->b.columns);
+        an_convert_half_to_float((size_t)s->b.columns, from,
                                  s->right + r * s->b.columns);
+    }
 }
 
 /* Rows [begin, begin + m) of op(L): as fp32, in place or converted; *ld is
  * its leading dimension. */
 static const float *left_f32(const an_stage *s, int64_t begin, int64_t m,
-                             float *scratch, int64_t *ld)
+                             int worker, int64_t *ld)
 {
+    float *scratch = s->left + (size_t)worker * s->left_size;
     int64_t rows = s->transpose_a ? s->a.rows : m;
     int64_t columns = s->transpose_a ? m : s->a.columns;
     int64_t row0 = s->transpose_a ? 0 : begin;
@@ -158,10 +207,11 @@ static const float *left_f32(const an_stage *s, int64_t begin, int64_t m,
         *ld = (int64_t)(s->a.row_bytes / sizeof(float));
         return (const float *)row(&s->a, row0) + column0;
     }
-    for (int64_t r = 0; r < rows; r++)
-        an_convert_half_to_float(
-            (size_t)columns, (const uint16_t *)row(&s->a, row0 + r) + column0,
-            scratch + r * columns);
+    for (int64_t r = 0; r < rows; r++) {
+        const uint16_t *from = (const uint16_t *)row(&s->a, row0 + r) + column0;
+        if (s->watch_a.tensor) watch(s, worker, 0, from, columns);
+        an_convert_half_to_float((size_t)columns, from, scratch + r * columns);
+    }
     *ld = columns;
     return scratch;
 }
@@ -188,8 +238,7 @@ static void contract_tile(const an_stage *s, int tile, int worker)
         return;
     }
     int64_t lda, ldb;
-    const float *a =
-        left_f32(s, begin, m, s->left + (size_t)worker * s->left_size, &lda);
+    const float *a = left_f32(s, begin, m, worker, &lda);
     const float *b = converts(&s->b) ? s->right : s->b.data;
     ldb = converts(&s->b) ? s->b.columns
                           : (int64_t)(s->b.row_bytes / sizeof(float));
@@ -197,9 +246,11 @@ static void contract_tile(const an_stage *s, int tile, int worker)
                 ldb, 1.0f, row(&s->out, begin), s->out.columns);
 }
 
-static void add_tile(const an_stage *s)
+static void add_tile(const an_stage *s, int worker)
 {
-    for (int64_t r = 0; r < s->out.rows; r++)
+    for (int64_t r = 0; r < s->out.rows; r++) {
+        if (s->watch_a.tensor)
+            watch(s, worker, 0, row(&s->a, r), s->out.columns);
         for (int64_t c = 0; c < s->out.columns; c++) {
             double g = load(&s->a, row(&s->a, r), c);
             if (s->out.dtype == AN_FP64)
@@ -207,6 +258,7 @@ static void add_tile(const an_stage *s)
             else
                 ((float *)row(&s->out, r))[c] += (float)g;
         }
+    }
 }
 
 /* ---- the job ---- */
@@ -214,6 +266,8 @@ static void add_tile(const an_stage *s)
 static int stage_tiles(void *ctx, int phase)
 {
     const an_stage *s = ctx;
+    if (phase == 0 && s->peaks)
+        memset(s->peaks, 0, (size_t)s->n_workers * 2 * sizeof *s->peaks);
     bool convert = s->kind == AN_STAGE_CONTRACT && converts(&s->b);
     if (convert && phase == 0) return tiles_of(s->b.rows, CONVERT_ROWS);
     if (phase > (convert ? 1 : 0)) return 0;
@@ -251,16 +305,17 @@ static an_status stage_run(void *ctx, int phase, int tile, int worker,
         break;
     case AN_STAGE_CONTRACT:
         if (phase == 0 && converts(&s->b))
-            convert_right(s, tile);
+            convert_right(s, tile, worker);
         else
             contract_tile(s, tile, worker);
         break;
     case AN_STAGE_SCATTER:
         begin = (int64_t)tile * SCATTER_CHANNELS;
-        scatter_tile(s, begin, least(begin + SCATTER_CHANNELS, s->a.rows));
+        scatter_tile(s, begin, least(begin + SCATTER_CHANNELS, s->a.rows),
+                     worker);
         break;
     case AN_STAGE_ADD:
-        add_tile(s);
+        add_tile(s, worker);
         break;
     case AN_STAGE_PROGRAM:
         assert(0 && "programs are requests");

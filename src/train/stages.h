@@ -7,6 +7,7 @@
 
 #include "anemone/engine.h"
 #include "base/pool.h"
+#include "train/scale.h"
 
 /* Rows of elements in memory: a port's surface, or a tensor of the trainer. */
 typedef struct an_matrix {
@@ -17,6 +18,15 @@ typedef struct an_matrix {
 } an_matrix;
 
 enum { AN_STAGE_ACCESSES = 4 };
+
+/* A tensor that comes back from an engine. */
+typedef struct an_watch {
+    const char *tensor; /* NULL: not watched */
+    const char *op;     /* that made it */
+    const char *block;
+    double limit; /* magnitude at which that op saturates */
+    bool adjoint;
+} an_watch;
 
 typedef enum an_stage_kind {
     AN_STAGE_PROGRAM,   /* an evaluation of an engine */
@@ -47,6 +57,11 @@ typedef struct an_stage {
     const int32_t *tokens; /* EMBED, SCATTER: [N]; LOSS: targets */
     double scale;          /* LOSS: of dlogits */
     double *partial;       /* LOSS: nats per tile */
+    /* CONTRACT, ADD, SCATTER over fp16: the largest magnitudes of a and b as
+     * bits, two per worker, and who they are. */
+    int16_t *peaks;
+    int n_workers;
+    an_watch watch_a, watch_b;
     /* CONTRACT: fp32 room for the right operand, and per worker for a tile of
      * the left one. */
     float *right, *left;
@@ -61,6 +76,11 @@ size_t an_stage_left_size(int64_t k);
 /* Sets up the job with accesses to the fences (NULL entries are left out). */
 void an_stage_init(an_stage *s, struct an_fence *const *fences,
                    const an_mode *modes, int n);
+
+/* The operand of the stage's last run that came nearest to its limit replaces
+ * *peak when it is nearer. */
+typedef enum an_peak_of { AN_PEAK_ADJOINTS, AN_PEAK_ALL } an_peak_of;
+void an_stage_peak(const an_stage *s, an_peak_of what, an_peak *peak);
 
 /* Adds up a LOSS stage's partial sums, in order. */
 double an_stage_loss(const an_stage *s);

@@ -67,13 +67,13 @@ static an_status open_all(an_trainer *t, an_error *err)
                             t->placed.pool, err);
     if (s != AN_OK) return s;
     t->progress =
-        (an_progress){.loss_scale = t->o.loss_scale, .best = INFINITY};
+        (an_progress){.scale = {.value = t->o.loss_scale}, .best = INFINITY};
     s = an_placed_net(&t->placed, t->o.batch, t->o.sequence, AN_NET_TRAIN,
                       t->o.loss_scale, &t->net, err);
     if (s == AN_OK) s = an_update_new(t->placed.weights, &t->update, err);
     if (s == AN_OK) s = open_run(t, err);
     if (s == AN_OK) {
-        an_net_set_scale(t->net, t->progress.loss_scale);
+        an_net_set_scale(t->net, t->progress.scale.value);
         plan_schedule(t);
     }
     return s;
@@ -171,6 +171,32 @@ static double step_lr(const an_trainer *t)
     return an_schedule_lr(&t->schedule, progress, one / all);
 }
 
+/* The worst of all micro-batches so far: once over the limit, it stays. */
+static void watch_peak(an_trainer *t, an_step_report *r)
+{
+    an_peak all = an_net_peak(t->net, AN_PEAK_ALL);
+    an_peak adjoint = an_net_peak(t->net, AN_PEAK_ADJOINTS);
+    if (!t->peak.tensor ||
+        (adjoint.tensor &&
+         adjoint.largest / adjoint.limit > t->peak.largest / t->peak.limit))
+        t->peak = adjoint;
+    if (r->overflow[0] || !an_peak_overflows(&all)) return;
+    snprintf(r->overflow, sizeof r->overflow,
+             "layers.%d %s: %s (%s) reached %g, limit %g", all.layer, all.block,
+             all.tensor, all.op, all.largest, all.limit);
+}
+
+/* Numbers of the next step's dlogits. */
+static void step_scale(an_trainer *t, an_step_report *r)
+{
+    if (r->skipped && !r->overflow[0])
+        snprintf(r->overflow, sizeof r->overflow,
+                 "the norm of the gradients is not finite");
+    an_scale_step(&t->progress.scale, t->o.scaling, r->skipped, &t->peak);
+    an_net_set_scale(t->net, t->progress.scale.value);
+    t->peak = (an_peak){0};
+}
+
 static an_status run_update(an_trainer *t, an_step_report *r, an_error *err)
 {
     an_update_step u = {.adamw = {.lr = step_lr(t),
@@ -178,16 +204,18 @@ static an_status run_update(an_trainer *t, an_step_report *r, an_error *err)
                                   .beta2 = t->o.beta2,
                                   .epsilon = t->o.epsilon,
                                   .decay = t->o.weight_decay},
-                        .divisor =
-                            t->progress.loss_scale * (double)tokens_per_step(t),
+                        .divisor = t->progress.scale.value *
+                                   (double)tokens_per_step(t),
                         .clip = t->o.clip,
-                        .updates = t->progress.updates};
+                        .updates = t->progress.updates,
+                        .overflow = r->overflow[0] != 0};
     an_status s = an_update_run(t->update, t->placed.pool, &u, err);
     if (s != AN_OK) return s;
     r->lr = u.adamw.lr;
     r->grad_norm = u.grad_norm;
     r->skipped = u.skipped;
     r->cpu_ms += 1000 * u.seconds;
+    r->loss_scale = t->progress.scale.value;
     if (!u.skipped) t->progress.updates++;
     return AN_OK;
 }
@@ -207,6 +235,7 @@ static an_status write_metrics(an_trainer *t, const an_step_report *r,
                               {"grad_norm", r->grad_norm},
                               {"tokens", (double)r->tokens},
                               {"ms", r->ms},
+                              {"loss_scale", r->loss_scale},
                               {"val_loss", r->val_loss},
                               {"skipped", r->skipped ? 1 : NAN}};
     return an_run_metrics_add(t->run, list, sizeof list / sizeof *list, err);
@@ -249,9 +278,11 @@ an_status an_trainer_step(an_trainer *t, an_step_report *out, an_error *err)
         if (s != AN_OK) return s;
         nats += part;
         add_busy(t, &r);
+        watch_peak(t, &r);
     }
     an_status s = run_update(t, &r, err);
     if (s != AN_OK) return s;
+    step_scale(t, &r);
     t->last_seconds = an_clock() - start;
     t->progress.seconds += t->last_seconds;
     r.loss = nats / (double)tokens_per_step(t);
@@ -322,7 +353,7 @@ void an_trainer_get_plan(const an_trainer *t, an_train_plan *out)
         .engine = t->placed.facts.name,
         .numerics = an_numerics_name(t->placed.numerics),
         .lr = t->o.lr,
-        .loss_scale = t->progress.loss_scale,
+        .loss_scale = t->progress.scale.value,
         .warmup = t->o.warmup < 0 ? t->o.steps / 10 : t->o.warmup,
         .steps_before = t->planned_steps,
         .resumed = t->first_step > 0,

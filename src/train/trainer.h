@@ -16,7 +16,7 @@ typedef struct an_progress {
     int64_t step;    /* done */
     int64_t updates; /* Adam's count: steps that were not skipped */
     int64_t tokens;
-    double loss_scale;
+    an_scale scale; /* of the loss */
     double best;    /* lowest validation loss, INFINITY before the first */
     double seconds; /* of --minutes runs: time spent so far */
 } an_progress;
@@ -31,6 +31,7 @@ struct an_trainer {
     an_schedule schedule;
     an_run *run; /* NULL: nothing is written */
     an_progress progress;
+    an_peak peak;          /* of the adjoints of the step at hand */
     int64_t first_step;    /* where this process began */
     int64_t saved_step;    /* -1: none */
     int64_t planned_steps; /* of the checkpoint; 0: none */

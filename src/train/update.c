@@ -74,7 +74,7 @@ static void combine(an_update *u)
     for (int i = 0; i < u->n_chunks; i++)
         sum += u->partial[i];
     s->grad_norm = sqrt(sum) / s->divisor;
-    s->skipped = !isfinite(s->grad_norm);
+    s->skipped = s->overflow || !isfinite(s->grad_norm);
     double t = (double)(s->updates + 1);
     s->adamw.correction1 = 1.0 - pow(s->adamw.beta1, t);
     s->adamw.correction2 = 1.0 - pow(s->adamw.beta2, t);

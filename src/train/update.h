@@ -19,6 +19,7 @@ typedef struct an_update_step {
     double divisor;   /* gradients are sums times this: loss scale x tokens */
     double clip;      /* of the global norm, after dividing; 0: none */
     int64_t updates;  /* Adam's count before this step */
+    bool overflow;    /* seen on the way: skip whatever the norm says */
     double grad_norm; /* out: before clipping; not finite: skipped */
     bool skipped;     /* out: a gradient was not finite; weights stayed */
     double seconds;   /* out */
