@@ -405,6 +405,7 @@ static an_watch watch_of(const place *at, const char *name, an_dtype dtype)
 {
     static const char *const functions[] = {"backward", "forward"};
     an_watch w = {.block = at->name,
+                  .layer = at->layer,
                   .limit = 65504,
                   .op = "add",
                   .adjoint = strncmp(name, "d_", 2) == 0};

@@ -76,7 +76,7 @@ static void take_peak(const an_stage *s, int operand, an_peak_of what,
     *peak = (an_peak){.tensor = w->tensor,
                       .op = w->op,
                       .block = w->block,
-                      .layer = s->layer,
+                      .layer = w->layer,
                       .largest = largest,
                       .limit = w->limit,
                       .adjoint = w->adjoint};

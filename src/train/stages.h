@@ -24,6 +24,7 @@ typedef struct an_watch {
     const char *tensor; /* NULL: not watched */
     const char *op;     /* that made it */
     const char *block;
+    int layer;
     double limit; /* magnitude at which that op saturates */
     bool adjoint;
 } an_watch;
