@@ -35,9 +35,9 @@ typedef struct an_grad_options {
 
 /*
  * The gradient of `param` [.., M, N]: dW[m, n] = sum over k of
- * left[m, k] right[k, n], summed over all leading axes of the operands, which
- * are ports of the two functions (named here); stored as [k, m] where
- * transpose_left, as [n, k] where transpose_right.
+ * left[m, k] right[k, n]. The operands are ports of the two functions (named
+ * here), read as matrices: the last axis by all others together; stored as
+ * [k, m] where transpose_left, as [n, k] where transpose_right.
  */
 typedef struct an_contraction {
     const char *param;

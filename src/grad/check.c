@@ -153,7 +153,8 @@ static an_status evaluate(check *c, const an_function *f, double **out,
     return s;
 }
 
-/* Element [m, k] of an operand [.., M, K], or stored [.., K, M]. */
+/* Element [m, k] of an operand that is a matrix of all its rows, or stored
+ * transposed. */
 static double element(const an_shape *s, const double *data, bool transposed,
                       int64_t m, int64_t k)
 {
@@ -161,7 +162,7 @@ static double element(const an_shape *s, const double *data, bool transposed,
     return transposed ? data[k * columns + m] : data[m * columns + k];
 }
 
-/* Adds one deferred contraction to d [M, N], plane by plane. */
+/* Adds one deferred contraction to d [M, N]. */
 static an_status contract(check *c, const an_contraction *p,
                           const an_shape *param, double *d, an_error *err)
 {
@@ -172,18 +173,13 @@ static an_status contract(check *c, const an_contraction *p,
                        p->right);
     const an_shape *ls = c->values.shapes[l], *rs = c->values.shapes[r];
     int64_t m = param->dims[param->rank - 2], n = param->dims[param->rank - 1];
-    int64_t inner = ls->dims[ls->rank - (p->transpose_left ? 2 : 1)];
-    int64_t planes = an_shape_count(ls) / (m * inner);
-    for (int64_t b = 0; b < planes; b++) {
-        const double *left = c->values.data[l] + b * m * inner;
-        const double *right = c->values.data[r] + b * n * inner;
-        for (int64_t i = 0; i < m; i++)
-            for (int64_t j = 0; j < n; j++)
-                for (int64_t k = 0; k < inner; k++)
-                    d[i * n + j] +=
-                        element(ls, left, p->transpose_left, i, k) *
-                        element(rs, right, p->transpose_right, k, j);
-    }
+    int64_t inner = an_shape_count(ls) / m;
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t k = 0; k < inner; k++)
+                d[i * n + j] +=
+                    element(ls, c->values.data[l], p->transpose_left, i, k) *
+                    element(rs, c->values.data[r], p->transpose_right, k, j);
     return AN_OK;
 }
 

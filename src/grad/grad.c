@@ -102,17 +102,21 @@ static void push_missing(void *ctx, an_value *v)
     push(m->w, v);
 }
 
-/* A parameter of the backward function under exactly this name: ports are
- * bound by name. */
-static an_value *add_param(walk *w, const char *name, const an_shape *shape)
+/* v, which was given this name: ports are bound by name, so none may have got
+ * a suffix. */
+static an_value *as_port(walk *w, an_value *v, const char *name)
 {
-    an_value *p = an_build_param(w->b, name, *shape);
-    if (p && strcmp(p->name, name) != 0)
+    if (v && strcmp(v->name, name) != 0)
         return an_build_fail(w->b, AN_EINVAL,
                              "gradient: the name '%s' is taken in the backward "
                              "function",
                              name);
-    return p;
+    return v;
+}
+
+static an_value *add_param(walk *w, const char *name, const an_shape *shape)
+{
+    return as_port(w, an_build_param(w->b, name, *shape), name);
 }
 
 /* Enters v into the map when nothing else must be computed for it. */
@@ -444,15 +448,14 @@ static an_value *param_result(walk *w, an_value *p)
     an_value *d = adjoint_of(w, p);
     const char *name = adjoint_name(w, p);
     if (!name || an_build_status(w->b) != AN_OK) return NULL;
-    if (!d) {
+    if (d && strcmp(d->name, name) == 0) return d;
+    if (d)
+        d = an_emit_binary(w->b, "mul", d,
+                           an_build_float(w->b, d->type->shape.dtype, 1.0));
+    else
         d = an_emit_scale(w->b, get(&w->vjp, p), 0.0);
-        if (d) an_build_rename(w->b, d, name);
-    } else if (strcmp(d->name, name) != 0) {
-        an_value *one = an_build_float(w->b, d->type->shape.dtype, 1.0);
-        d = an_emit_binary(w->b, "mul", d, one);
-        if (d) an_build_rename(w->b, d, name);
-    }
-    return d;
+    if (d) an_build_rename(w->b, d, name);
+    return as_port(w, d, name);
 }
 
 static bool has_product(const walk *w, const char *param)
