@@ -39,7 +39,7 @@ static an_value *widen_output(an_rewriter *r, const an_value *v)
     const an_shape *s = &v->type->shape;
     int64_t width = widened(s, o->columns);
     if (s->rank == 0 || width == s->dims[s->rank - 1] || !y) return y;
-    if (!y->def)
+    if (!v->def)
         return an_build_fail(b, AN_EUNSUPPORTED,
                              "pad ports: '%s' is input and output at once",
                              v->name);
