@@ -166,7 +166,10 @@ static double step_lr(const an_trainer *t)
     double all = t->o.minutes > 0 ? t->o.minutes * 60 : (double)t->o.steps;
     double done =
         t->o.minutes > 0 ? t->progress.seconds : (double)t->progress.step;
-    double one = t->o.minutes > 0 ? t->last_seconds : 1.0;
+    /* The first step's length is not known yet: a thousandth of the run. */
+    double one = t->o.minutes <= 0     ? 1.0
+                 : t->last_seconds > 0 ? t->last_seconds
+                                       : all / 1000;
     double progress = done / all < 1.0 ? done / all : 1.0;
     return an_schedule_lr(&t->schedule, progress, one / all);
 }
@@ -244,17 +247,19 @@ static an_status write_metrics(an_trainer *t, const an_step_report *r,
 static an_status after_step(an_trainer *t, an_step_report *r, an_error *err)
 {
     an_status s = AN_OK;
+    bool best = false;
     t->val_loss = NAN;
     if (t->o.validation > 0 &&
         (is_complete(t) || is_turn(t, t->o.eval_every))) {
         s = an_trainer_evaluate(t, &t->val_loss, err);
-        if (t->val_loss < t->progress.best) t->progress.best = t->val_loss;
+        best = t->val_loss < t->progress.best;
+        if (best) t->progress.best = t->val_loss;
     }
     r->val_loss = t->val_loss;
     r->finished = is_finished(t);
     if (s != AN_OK || !t->run) return s;
     s = write_metrics(t, r, err);
-    if (s == AN_OK && (is_finished(t) || is_turn(t, t->o.save_every))) {
+    if (s == AN_OK && (best || is_finished(t) || is_turn(t, t->o.save_every))) {
         s = an_trainer_save(t, err);
         r->saved = s == AN_OK;
     }
