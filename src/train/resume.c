@@ -54,7 +54,7 @@ static void put_settings(entries *e, const an_trainer *t)
     put_real(e, "epsilon", o->epsilon);
     put_real(e, "weight-decay", o->weight_decay);
     put_real(e, "clip", o->clip);
-    put_real(e, "loss-scale", o->loss_scale);
+    put_real(e, "loss-scale", t->asked_scale); /* defaults are engines' */
     put_int(e, "scaling", o->scaling);
     put_real(e, "validation", o->validation);
     put_real(e, "minutes", o->minutes);

@@ -85,6 +85,7 @@ an_status an_trainer_open(const an_train_options *options, an_trainer **out,
     an_trainer *t = an_alloc(sizeof *t);
     if (!t) return an_fail(err, AN_ENOMEM, "trainer: no memory");
     t->o = *options;
+    t->asked_scale = options->loss_scale;
     t->saved_step = -1;
     t->val_loss = NAN;
     t->started = an_clock();

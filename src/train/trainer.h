@@ -23,6 +23,7 @@ typedef struct an_progress {
 
 struct an_trainer {
     an_train_options o; /* defaults filled in */
+    double asked_scale; /* loss scale in the options, 0: the default */
     an_placed placed;
     an_dataset *data;
     an_net *net;
