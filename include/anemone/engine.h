@@ -147,6 +147,28 @@ AN_API double an_request_seconds(const an_request *r);
 /* submit and wait. */
 AN_API an_status an_request_run(an_request *r, an_error *err);
 
+typedef struct an_profiled_op {
+    const char *op, *result; /* "matmul", and its first result's name */
+} an_profiled_op;
+
+/* One step of the engine's plan: ops that it computes together. Ops that cost
+ * nothing, such as views, are in no step; one that takes several (a product
+ * whose result is copied) is in each. */
+typedef struct an_profiled_step {
+    const char *kind; /* the engine's word: "product", "chain", "copy", ... */
+    const an_profiled_op *ops;
+    int n_ops;
+    double flops;   /* of one evaluation */
+    double seconds; /* of the last evaluation that was waited for */
+} an_profiled_step;
+
+/* From now on the request's evaluations are timed by step. Waits for the last
+ * one; allocates once, not while running. */
+AN_API an_status an_request_profile(an_request *r, an_error *err);
+/* Step i in the order of execution; what it points to is the request's. False:
+ * there is none, or the request is not profiled. */
+AN_API bool an_request_step(const an_request *r, int i, an_profiled_step *out);
+
 /* For work on the same pool that reads or writes a surface: its fence and its
  * bytes (valid while ordered by the fence). */
 AN_API struct an_fence *an_surface_fence(an_surface *surface);

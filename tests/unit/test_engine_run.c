@@ -166,6 +166,7 @@ static an_status whole_session(void *ctx, an_error *err)
     (void)ctx;
     session s;
     an_status st = open_session(&s, err);
+    if (st == AN_OK) st = an_request_profile(s.request, err);
     if (st == AN_OK) st = an_request_run(s.request, err);
     close_session(&s);
     return st;
@@ -209,6 +210,37 @@ static void warm_evaluations_allocate_nothing(void **state)
         assert_int_equal(an_request_run(s.request, NULL), AN_OK);
     assert_int_equal(alloc_requests(), before);
     assert_true(an_request_seconds(s.request) > 0);
+    close_session(&s);
+}
+
+/* Steps name every op but views, in order, and their times are the whole. */
+static void evaluations_are_timed_by_step(void **state)
+{
+    (void)state;
+    session s;
+    an_profiled_step step;
+    assert_int_equal(open_session(&s, NULL), AN_OK);
+    assert_false(an_request_step(s.request, 0, &step));
+    assert_int_equal(an_request_profile(s.request, NULL), AN_OK);
+    assert_true(an_request_step(s.request, 0, &step));
+    assert_true(step.seconds == 0);
+    assert_int_equal(an_request_run(s.request, NULL), AN_OK);
+    long before = alloc_requests();
+    assert_int_equal(an_request_run(s.request, NULL), AN_OK);
+    assert_int_equal(alloc_requests(), before);
+    double sum = 0, flops = 0;
+    char ops[256] = "";
+    for (int i = 0; an_request_step(s.request, i, &step); i++) {
+        assert_true(step.seconds > 0);
+        sum += step.seconds;
+        flops += step.flops;
+        for (int k = 0; k < step.n_ops; k++)
+            snprintf(ops + strlen(ops), sizeof ops - strlen(ops), "%s %s, ",
+                     step.ops[k].op, step.ops[k].result);
+    }
+    assert_string_equal(ops, "layer_norm y, square z, ");
+    assert_true(sum <= an_request_seconds(s.request));
+    assert_true(flops == an_program_flops(s.program));
     close_session(&s);
 }
 
@@ -450,6 +482,7 @@ int main(void)
         cmocka_unit_test(running_out_of_memory),
         cmocka_unit_test(failures_reach_their_readers),
         cmocka_unit_test(warm_evaluations_allocate_nothing),
+        cmocka_unit_test(evaluations_are_timed_by_step),
         cmocka_unit_test(submissions_keep_their_order),
         cmocka_unit_test(weight_files),
         cmocka_unit_test(names_of_engines),

@@ -78,6 +78,7 @@ an_status an_plan_add_copy(an_plan *plan, const an_place *from,
     s->walk = an_walk_of(&s->to, CHUNK);
     s->step = (an_step){.run = run,
                         .kind = "copy",
+                        .moves = true,
                         .n_phases = 1,
                         .tiles = {an_walk_tiles(&s->walk)}};
     an_plan_touch(plan, from->buffer);

@@ -67,6 +67,8 @@ bool an_plan_append(an_plan *plan, an_step *step)
         return false;
     if (step->scratch_bytes > plan->scratch_bytes)
         plan->scratch_bytes = step->scratch_bytes;
+    step->nodes = plan->nodes;
+    step->n_nodes = plan->n_nodes;
     plan->steps[plan->n_steps++] = step;
     return true;
 }
@@ -214,13 +216,28 @@ static an_status check_tensors(const an_node *node, an_error *err)
 
 /* ---- steps ---- */
 
+/* The steps that follow are for these nodes. */
+static an_status begin_nodes(an_plan *plan, const an_node *const *nodes, int n,
+                             an_error *err)
+{
+    const an_node **copy =
+        an_arena_array(plan->arena, (size_t)n, sizeof(an_node *));
+    if (!copy) return an_plan_no_memory(err);
+    memcpy(copy, nodes, (size_t)n * sizeof *copy);
+    plan->nodes = copy;
+    plan->n_nodes = n;
+    return AN_OK;
+}
+
 static an_status add_step(an_plan *plan, const an_node *node, an_error *err)
 {
     bool done = false;
     an_view view;
+    an_status s = begin_nodes(plan, &node, 1, err);
+    if (s != AN_OK) return s;
     if (an_plan_view(plan, node, &view))
         return an_plan_add_view(plan, node, &view, err);
-    an_status s = an_plan_add_product(plan, node, &done, err);
+    s = an_plan_add_product(plan, node, &done, err);
     if (s == AN_OK && !done) s = an_plan_add_rows(plan, node, &done, err);
     if (s == AN_OK && !done) s = an_plan_add_reference(plan, node, err);
     return s;
@@ -294,7 +311,9 @@ static an_status chain(schedule *s, an_error *err)
         }
     }
     s->n_waiting = kept;
-    return an_plan_add_chain(s->plan, s->chain, n, err);
+    an_status status = begin_nodes(s->plan, s->chain, n, err);
+    return status == AN_OK ? an_plan_add_chain(s->plan, s->chain, n, err)
+                           : status;
 }
 
 static an_status run_schedule(schedule *s, an_error *err)
@@ -334,6 +353,7 @@ static an_status add_result_copies(an_plan *plan, const an_place *results,
                                    an_error *err)
 {
     const an_function *f = plan->function;
+    plan->n_nodes = 0;
     for (int i = 0; i < f->n_results; i++) {
         an_place p;
         an_status s = an_plan_operand(plan, f->results[i], &p, err);

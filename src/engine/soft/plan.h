@@ -47,6 +47,10 @@ struct an_step {
     const char *kind; /* for traces and tests: "chain", "product", ... */
     int n_phases, tiles[AN_STEP_PHASES];
     size_t scratch_bytes; /* per worker */
+    bool moves;           /* moves elements, computes nothing */
+    /* What it computes; set by an_plan_append. None: a copy to a result. */
+    const an_node *const *nodes;
+    int n_nodes;
 };
 
 typedef struct an_plan {
@@ -62,6 +66,8 @@ typedef struct an_plan {
     an_step **steps;
     int n_steps;
     size_t cap_steps;
+    const an_node *const *nodes; /* of the steps being added */
+    int n_nodes;
     an_place *places; /* by value id; buffer -1: none yet */
     int *n_readers;   /* by value id: of live nodes, and of results */
     size_t work_bytes, scratch_bytes;
@@ -85,7 +91,7 @@ int an_plan_add_buffer(an_plan *plan, an_buffer buffer);
 void an_plan_touch(an_plan *plan, int buffer);
 /* Allocates a step of `bytes`; NULL without memory. */
 void *an_plan_alloc(an_plan *plan, size_t bytes);
-/* Appends a step; false without memory. */
+/* Appends a step for the plan's current nodes; false without memory. */
 bool an_plan_append(an_plan *plan, an_step *step);
 an_status an_plan_no_memory(an_error *err);
 

@@ -28,6 +28,13 @@ struct an_program {
     double flops;
 };
 
+/* Of a request whose evaluations are timed. */
+typedef struct an_profile {
+    an_profiled_step *steps; /* of the plan, seconds not set */
+    an_profiled_op *ops;
+    double *marks; /* when each phase began, and the end */
+} an_profile;
+
 struct an_request {
     an_program *program;
     an_surface **surfaces[2]; /* by side and port; NULL: not bound */
@@ -35,6 +42,10 @@ struct an_request {
     an_access *access;
     an_exec exec;
     an_job job;
+    an_profile *profile; /* NULL: not timed */
 };
+
+/* profile.c; NULL is allowed. */
+void an_profile_free(an_profile *profile);
 
 #endif

@@ -6,6 +6,7 @@
 #include "engine/soft/program.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 #include <string.h>
 
@@ -15,6 +16,8 @@ static int count_tiles(void *ctx, int phase)
 {
     const an_request *r = ctx;
     const an_program *p = r->program;
+    if (r->profile && phase <= p->n_phases)
+        r->profile->marks[phase] = an_clock();
     return phase < p->n_phases ? p->phases[phase].tiles : 0;
 }
 
@@ -76,6 +79,7 @@ void an_request_free(an_request *request)
     an_free(request->surfaces[0]);
     an_free(request->bases);
     an_free(request->access);
+    an_profile_free(request->profile);
     an_free(request);
 }
 
