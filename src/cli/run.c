@@ -1,9 +1,13 @@
 /*
- * anemone run: compiles a program on an engine and evaluates it once, with
- * inputs and outputs in files.
+ * anemone run: compiles a program on an engine and evaluates it, with inputs
+ * and outputs in files; compares outputs with stored ones; measures.
  */
 #include "cli/blobs.h"
 #include "cli/commands.h"
+#include "cli/compare.h"
+#include "cli/pairs.h"
+#include "cli/profile.h"
+#include "cli/session.h"
 #include "cli/source.h"
 #include "cli/tensor.h"
 
@@ -14,10 +18,12 @@
 
 typedef struct values {
     const char *program, *model_path, *function, *engine;
-    an_words inputs, outputs;
+    an_words inputs, outputs, compare;
     an_numerics numerics;
+    double tolerance;
     int64_t seed; /* -1: inputs must be given */
-    int threads;
+    int threads, repeat;
+    bool profile;
 } values;
 
 static const an_option options[] = {
@@ -46,6 +52,23 @@ static const an_option options[] = {
      .preset = "print a summary of each output",
      AN_AT(values, outputs),
      .help = "where outputs are written, in the same two forms"},
+    {.name = "compare",
+     .metavar = "NAME=FILE...",
+     .type = AN_OPTION_WORDS,
+     AN_AT(values, compare),
+     .help = "compare outputs with tensors in files, in the same two forms; "
+             "FILE alone when the program has one output. Tells how many "
+             "values are equal and the worst differences, and where; exit "
+             "status 1 when a value is beyond the tolerance"},
+    {.name = "tol",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .min = 0,
+     .max = 1e300,
+     AN_AT(values, tolerance),
+     .help = "with --compare: a value may differ by X x max(1, |expected|); "
+             "with 0 it must be the same number, where NaN is NaN and -0 is "
+             "0"},
     {.name = "random",
      .metavar = "SEED",
      .type = AN_OPTION_INT,
@@ -62,285 +85,266 @@ static const an_option options[] = {
      .preset = "the only one, else main",
      AN_AT(values, function),
      .help = "function to run"},
+    {.name = "repeat",
+     .metavar = "N",
+     .type = AN_OPTION_INT,
+     .unit = "evaluations",
+     .min = 1,
+     .max = 1000000,
+     AN_AT(values, repeat),
+     .help = "evaluate N times and print the median time"},
+    {.name = "profile",
+     .type = AN_OPTION_FLAG,
+     AN_AT(values, profile),
+     .help = "print the time of every step of the engine's plan, with the ops "
+             "that it computes together: medians of --repeat evaluations, "
+             "slowest first"},
     AN_ENGINE_ROWS(values, engine, numerics, threads),
 };
 
 static void defaults(void *v)
 {
-    *(values *)v = (values){.engine = "auto", .seed = -1};
+    *(values *)v = (values){.engine = "auto", .seed = -1, .repeat = 1};
 }
 
-/* The file of NAME=FILE when the word is about `name`, or NULL. */
-static const char *file_of(const char *word, const char *name)
-{
-    size_t size = strlen(name);
-    return strncmp(word, name, size) == 0 && word[size] == '=' ? word + size + 1
-                                                               : NULL;
-}
-
-static const char *find_file(const an_words *words, const char *name)
-{
-    for (int i = 0; i < words->n; i++) {
-        const char *file = file_of(words->items[i], name);
-        if (file != NULL) return file;
-    }
-    return NULL;
-}
-
-static an_status check_pairs(const char *option, const an_words *words,
-                             an_error *err)
-{
-    for (int i = 0; i < words->n; i++) {
-        const char *word = words->items[i], *equals = strchr(word, '=');
-        if (equals == NULL || equals == word || equals[1] == '\0')
-            return an_fail(err, AN_EINVAL,
-                           "--%s: expected NAME=FILE, got '%.80s'", option,
-                           word);
-        for (int k = 0; k < i; k++)
-            if (strncmp(words->items[k], word, (size_t)(equals - word + 1)) ==
-                0)
-                return an_fail(err, AN_EINVAL, "--%s: %.*s is given twice",
-                               option, (int)(equals - word), word);
-    }
-    return AN_OK;
-}
-
-/* One evaluation and all that it needs. */
-typedef struct session {
+/* One program and all that it needs. */
+typedef struct running {
     const values *o;
     const an_call *call;
     an_source_text source;
     an_module *module;
     an_blobs blobs;
     an_engine *engine;
-    an_program *program;
-    an_request *request;
-    an_surface **surfaces; /* inputs, then outputs */
-    int n_surfaces;
+    an_session session;
     an_error err;
-} session;
+} running;
 
-/* Every word must name a port. */
-static an_status check_names(session *s, an_port_side side, const char *option,
-                             const an_words *words)
+static const an_port *output_port(const running *r, int i)
 {
-    int n = an_program_n_ports(s->program, side);
-    for (int i = 0; i < words->n; i++) {
-        int k = 0;
-        while (k < n &&
-               file_of(words->items[i],
-                       an_program_port(s->program, side, k)->name) == NULL)
-            k++;
-        if (k < n) continue;
-        char known[256] = "none";
-        for (int j = 0, used = 0; j < n && used < 200; j++)
-            used += snprintf(known + used, sizeof known - (size_t)used,
-                             "%s%.60s", j > 0 ? ", " : "",
-                             an_program_port(s->program, side, j)->name);
-        return an_fail(&s->err, AN_EINVAL,
-                       "--%s: the program has no such port: '%.80s'; it has "
-                       "%s",
-                       option, words->items[i], known);
-    }
-    return AN_OK;
+    return an_program_port(r->session.program, AN_OUTPUT, i);
 }
 
-static an_status load_input(session *s, int i, void **data)
+/* --compare FILE: the one output's. */
+static bool is_bare(const an_words *words)
 {
-    const an_port *port = an_program_port(s->program, AN_INPUT, i);
-    const char *file = find_file(&s->o->inputs, port->name);
-    char text[128];
-    if (file != NULL) return an_tensor_load(file, &port->shape, data, &s->err);
-    if (s->o->seed >= 0)
-        return an_tensor_random(&port->shape, (uint64_t)s->o->seed, (uint64_t)i,
-                                data, &s->err);
-    return an_fail(&s->err, AN_EINVAL,
-                   "input %s, %s, is missing: give --input %s=FILE or "
-                   "--random SEED",
-                   port->name, an_shape_text(&port->shape, text, sizeof text),
-                   port->name);
+    return words->n == 1 && strchr(words->items[0], '=') == NULL;
 }
 
-static an_status bind(session *s, an_port_side side, int i)
+static an_status check_compare(running *r)
 {
-    const an_port *port = an_program_port(s->program, side, i);
-    an_surface *surface = NULL;
-    an_status status =
-        an_surface_new(s->engine, port->size_bytes, &surface, &s->err);
-    if (status != AN_OK) return status;
-    s->surfaces[s->n_surfaces++] = surface;
-    status = an_request_bind(s->request, side, port->name, surface, &s->err);
-    if (status != AN_OK || side == AN_OUTPUT) return status;
-    void *data = NULL;
-    if ((status = load_input(s, i, &data)) != AN_OK) return status;
-    status = an_surface_put(surface, port, data, &s->err);
-    an_free(data);
-    return status;
+    const an_words *words = &r->o->compare;
+    int n = an_program_n_ports(r->session.program, AN_OUTPUT);
+    if (!is_bare(words))
+        return an_pairs_check_ports(r->session.program, AN_OUTPUT, "compare",
+                                    words, &r->err);
+    if (n == 1) return AN_OK;
+    return an_fail(&r->err, AN_EINVAL,
+                   "--compare: expected NAME=FILE, since the program has %d "
+                   "outputs, got '%.80s'",
+                   n, words->items[0]);
 }
 
-static an_status bind_all(session *s)
-{
-    int n_in = an_program_n_ports(s->program, AN_INPUT);
-    int n_out = an_program_n_ports(s->program, AN_OUTPUT);
-    an_status status = AN_OK;
-    s->surfaces =
-        an_alloc_array((size_t)n_in + (size_t)n_out + 1, sizeof *s->surfaces);
-    if (s->surfaces == NULL)
-        return an_fail(&s->err, AN_ENOMEM, "no memory for surfaces");
-    for (int i = 0; status == AN_OK && i < n_in; i++)
-        status = bind(s, AN_INPUT, i);
-    for (int i = 0; status == AN_OK && i < n_out; i++)
-        status = bind(s, AN_OUTPUT, i);
-    return status;
-}
-
-/* The output's elements; the caller frees them. */
-static an_status take(session *s, int i, void **data)
-{
-    const an_port *port = an_program_port(s->program, AN_OUTPUT, i);
-    int first = an_program_n_ports(s->program, AN_INPUT);
-    void *out = an_alloc((size_t)an_shape_count(&port->shape) *
-                             an_dtype_size(port->shape.dtype) +
-                         1);
-    if (out == NULL)
-        return an_fail(&s->err, AN_ENOMEM, "no memory for %s", port->name);
-    an_status status =
-        an_surface_take(s->surfaces[first + i], port, out, &s->err);
-    if (status == AN_OK)
-        *data = out;
-    else
-        an_free(out);
-    return status;
-}
-
-static an_status print_outputs(session *s)
+static an_status load_inputs(running *r)
 {
     an_status status = AN_OK;
-    int n = an_program_n_ports(s->program, AN_OUTPUT);
+    int n = an_program_n_ports(r->session.program, AN_INPUT);
     for (int i = 0; status == AN_OK && i < n; i++) {
-        const an_port *port = an_program_port(s->program, AN_OUTPUT, i);
         void *data = NULL;
-        if ((status = take(s, i, &data)) != AN_OK) break;
+        status = an_pairs_load(an_program_port(r->session.program, AN_INPUT, i),
+                               i, &r->o->inputs, r->o->seed, &data, &r->err);
+        if (status != AN_OK) break;
+        status = an_session_put(&r->session, i, data, &r->err);
+        an_free(data);
+    }
+    return status;
+}
+
+/* ---- outputs ---- */
+
+static an_status print_outputs(running *r)
+{
+    an_status status = AN_OK;
+    int n = an_program_n_ports(r->session.program, AN_OUTPUT);
+    for (int i = 0; status == AN_OK && i < n; i++) {
+        const an_port *port = output_port(r, i);
+        void *data = NULL;
+        status = an_session_take(&r->session, i, &data, &r->err);
+        if (status != AN_OK) break;
         an_tensor_print(stdout, port->name, &port->shape, data);
         an_free(data);
     }
     return status;
 }
 
-static an_status write_output(session *s, int i, const char *path,
+static an_status write_output(running *r, int i, const char *path,
                               an_writer **writer)
 {
-    const an_port *port = an_program_port(s->program, AN_OUTPUT, i);
     void *data = NULL;
-    an_status status = an_writer_open(path, writer, &s->err);
-    if (status == AN_OK) status = take(s, i, &data);
+    an_status status = an_writer_open(path, writer, &r->err);
     if (status == AN_OK)
-        status = an_tensor_put(*writer, path, &port->shape, data, &s->err);
+        status = an_session_take(&r->session, i, &data, &r->err);
+    if (status == AN_OK)
+        status = an_tensor_put(*writer, path, &output_port(r, i)->shape, data,
+                               &r->err);
     an_free(data);
     return status;
 }
 
 /* No file appears before the bytes of all are written. */
-static an_status write_outputs(session *s)
+static an_status write_outputs(running *r)
 {
     an_status status = AN_OK;
-    int n = an_program_n_ports(s->program, AN_OUTPUT);
+    int n = an_program_n_ports(r->session.program, AN_OUTPUT);
     an_writer **writers = an_alloc_array((size_t)n + 1, sizeof *writers);
-    if (writers == NULL) return an_fail(&s->err, AN_ENOMEM, "no memory");
+    if (writers == NULL) return an_fail(&r->err, AN_ENOMEM, "no memory");
     for (int i = 0; status == AN_OK && i < n; i++) {
-        const an_port *port = an_program_port(s->program, AN_OUTPUT, i);
-        const char *path = find_file(&s->o->outputs, port->name);
-        if (path != NULL) status = write_output(s, i, path, &writers[i]);
+        const char *path =
+            an_pairs_find(&r->o->outputs, output_port(r, i)->name);
+        if (path != NULL) status = write_output(r, i, path, &writers[i]);
     }
     for (int i = 0; i < n; i++) {
         if (status != AN_OK)
             an_writer_abort(writers[i]);
         else if (writers[i] != NULL)
-            status = an_writer_commit(writers[i], &s->err);
+            status = an_writer_commit(writers[i], &r->err);
     }
     an_free(writers);
     return status;
 }
 
-static an_status open_blobs(session *s)
+/* Adds to *n_beyond the values that are beyond the tolerance. */
+static an_status compare_output(running *r, int i, const char *path,
+                                int64_t *n_beyond)
 {
-    char folder[4096] = ".";
-    const char *path = s->o->model_path, *slash;
-    if (path == NULL && (slash = strrchr(s->o->program, '/')) != NULL) {
-        size_t size = (size_t)(slash - s->o->program) + 1;
-        if (size >= sizeof folder)
-            return an_fail(&s->err, AN_EINVAL,
-                           "the program's path is too "
-                           "long");
-        memcpy(folder, s->o->program, size);
-        folder[size] = '\0';
+    const an_port *port = output_port(r, i);
+    void *got = NULL, *expected = NULL;
+    an_status s = an_tensor_load(path, &port->shape, &expected, &r->err);
+    if (s == AN_OK) s = an_session_take(&r->session, i, &got, &r->err);
+    if (s == AN_OK) {
+        an_difference d;
+        an_difference_find(&port->shape, got, expected, r->o->tolerance, &d);
+        an_difference_print(stdout, port->name, &port->shape, got, expected,
+                            &d);
+        *n_beyond += d.n_beyond;
     }
-    return an_blobs_open(s->module, path != NULL ? path : folder, &s->blobs,
-                         &s->err);
+    an_free(got);
+    an_free(expected);
+    return s;
 }
 
-static an_status compile(session *s)
+static an_status compare_outputs(running *r)
 {
-    const values *o = s->o;
+    const an_words *words = &r->o->compare;
+    an_status s = AN_OK;
+    int64_t n_beyond = 0;
+    int n = an_program_n_ports(r->session.program, AN_OUTPUT);
+    for (int i = 0; s == AN_OK && i < n; i++) {
+        const char *path = is_bare(words)
+                               ? words->items[0]
+                               : an_pairs_find(words, output_port(r, i)->name);
+        if (path != NULL) s = compare_output(r, i, path, &n_beyond);
+    }
+    if (s == AN_OK && n_beyond > 0)
+        s = an_fail(&r->err, AN_EFORMAT, "%lld value%s beyond the tolerance %g",
+                    (long long)n_beyond, n_beyond == 1 ? " is" : "s are",
+                    r->o->tolerance);
+    return s;
+}
+
+/* ---- running ---- */
+
+static an_status compile(running *r)
+{
+    const values *o = r->o;
+    char folder[4096];
     an_engine_options engine = {
         .name = o->engine, .numerics = o->numerics, .threads = o->threads};
-    an_status status = an_engine_open(&engine, &s->engine, &s->err);
-    if (status != AN_OK) return status;
-    an_source source = {.text = s->source.text,
-                        .size = s->source.size,
+    an_status s = an_source_folder(&r->source, folder, sizeof folder, &r->err);
+    if (s == AN_OK)
+        s = an_blobs_open(r->module,
+                          o->model_path != NULL ? o->model_path : folder,
+                          &r->blobs, &r->err);
+    if (s == AN_OK) s = an_engine_open(&engine, &r->engine, &r->err);
+    if (s != AN_OK) return s;
+    an_source source = {.text = r->source.text,
+                        .size = r->source.size,
                         .name = o->program,
                         .function = o->function,
-                        .blobs = s->blobs.items,
-                        .n_blobs = s->blobs.n};
-    return an_engine_compile(s->engine, &source, &s->program, &s->err);
+                        .blobs = r->blobs.items,
+                        .n_blobs = r->blobs.n};
+    return an_session_open(r->engine, &source, &r->session, &r->err);
 }
 
-static an_status evaluate(session *s)
+static an_status evaluate(running *r, an_times *times)
 {
-    an_status status = check_names(s, AN_INPUT, "input", &s->o->inputs);
-    if (status == AN_OK)
-        status = check_names(s, AN_OUTPUT, "output", &s->o->outputs);
-    if (status == AN_OK)
-        status = an_request_new(s->program, &s->request, &s->err);
-    if (status == AN_OK) status = bind_all(s);
-    if (status == AN_OK) status = an_request_run(s->request, &s->err);
-    if (status != AN_OK) return status;
-    return s->o->outputs.n > 0 ? write_outputs(s) : print_outputs(s);
+    an_request *request = r->session.request;
+    an_status s =
+        an_times_open(request, r->o->profile ? AN_TIME_STEPS : AN_TIME_WHOLE,
+                      r->o->repeat, times, &r->err);
+    for (int i = 0; s == AN_OK && i < r->o->repeat; i++) {
+        s = an_request_run(request, &r->err);
+        if (s == AN_OK) an_times_note(times, request);
+    }
+    return s;
 }
 
-static void close_session(session *s)
+/* All that is told about the outputs and the time. */
+static an_status report(running *r, an_times *times)
 {
-    an_request_free(s->request);
-    for (int i = 0; i < s->n_surfaces; i++)
-        an_surface_free(s->surfaces[i]);
-    an_free(s->surfaces);
-    an_program_free(s->program);
-    an_engine_close(s->engine);
-    an_blobs_close(&s->blobs);
-    an_module_free(s->module);
-    an_source_close(&s->source);
+    const values *o = r->o;
+    an_status s = AN_OK;
+    if (o->outputs.n > 0)
+        s = write_outputs(r);
+    else if (o->compare.n == 0)
+        s = print_outputs(r);
+    if (s == AN_OK && (o->profile || o->repeat > 1))
+        s = an_times_print(stdout, times, r->session.request,
+                           an_program_flops(r->session.program), &r->err);
+    return s == AN_OK && o->compare.n > 0 ? compare_outputs(r) : s;
+}
+
+static an_status run_program(running *r)
+{
+    an_times times = {0};
+    an_status s = an_pairs_check_ports(r->session.program, AN_INPUT, "input",
+                                       &r->o->inputs, &r->err);
+    if (s == AN_OK)
+        s = an_pairs_check_ports(r->session.program, AN_OUTPUT, "output",
+                                 &r->o->outputs, &r->err);
+    if (s == AN_OK) s = check_compare(r);
+    if (s == AN_OK) s = load_inputs(r);
+    if (s == AN_OK) s = evaluate(r, &times);
+    if (s == AN_OK) s = report(r, &times);
+    an_times_close(&times);
+    return s;
 }
 
 static int run(const an_call *call, const void *v)
 {
-    session s = {.o = v, .call = call};
-    an_status status = check_pairs("input", &s.o->inputs, &s.err);
-    if (status == AN_OK) status = check_pairs("output", &s.o->outputs, &s.err);
-    if (status == AN_OK)
-        status = an_source_open(s.o->program, &s.source, &s.module, &s.err);
-    if (status == AN_OK) status = open_blobs(&s);
-    if (status == AN_OK) status = compile(&s);
-    if (status == AN_OK) status = evaluate(&s);
-    int code = status == AN_OK ? 0 : an_source_fail(call, &s.source, &s.err);
-    close_session(&s);
+    running r = {.o = v, .call = call};
+    an_status s = an_pairs_check("input", &r.o->inputs, &r.err);
+    if (s == AN_OK) s = an_pairs_check("output", &r.o->outputs, &r.err);
+    if (s == AN_OK && !is_bare(&r.o->compare))
+        s = an_pairs_check("compare", &r.o->compare, &r.err);
+    if (s == AN_OK)
+        s = an_source_open(r.o->program, &r.source, &r.module, &r.err);
+    if (s == AN_OK) s = compile(&r);
+    if (s == AN_OK) s = run_program(&r);
+    int code = s == AN_OK ? 0 : an_source_fail(call, &r.source, &r.err);
+    an_session_close(&r.session);
+    an_engine_close(r.engine);
+    an_blobs_close(&r.blobs);
+    an_module_free(r.module);
+    an_source_close(&r.source);
     return code;
 }
 
 const an_command an_command_run = {
     .name = "run",
-    .summary = "run a MIL program once on an engine",
+    .summary = "run a MIL program on an engine, compare, measure",
     .about = "Compiles PROGRAM.mil, reads its inputs from files, evaluates it "
-             "once and writes its outputs, or prints a summary of them.",
+             "and writes its outputs, compares them with stored ones, or "
+             "prints a summary of them.",
     .options = options,
     .n_options = AN_COUNT(options),
     .size_bytes = sizeof(values),

@@ -30,6 +30,19 @@ void an_source_close(an_source_text *source)
     *source = (an_source_text){0};
 }
 
+an_status an_source_folder(const an_source_text *source, char *out, size_t size,
+                           an_error *err)
+{
+    const char *path = source->path, *slash = strrchr(path, '/');
+    size_t length = slash != NULL ? (size_t)(slash - path) + 1 : 1;
+    if (length >= size)
+        return an_fail(err, AN_EINVAL, "the path is too long: '%.80s...'",
+                       path);
+    memcpy(out, slash != NULL ? path : ".", length);
+    out[length] = '\0';
+    return AN_OK;
+}
+
 /* The line's bytes without its end; false: the text has no such line. */
 static bool find_line(const an_source_text *source, int line, const char **out,
                       size_t *size)

@@ -19,6 +19,11 @@ an_status an_source_open(const char *path, an_source_text *source,
                          an_module **module, an_error *err);
 void an_source_close(an_source_text *source);
 
+/* The program's folder, "." when its path has none: what @model_path stands
+ * for by default. */
+an_status an_source_folder(const an_source_text *source, char *out, size_t size,
+                           an_error *err);
+
 /* Prints the error on stderr: "file:line:col: message", the source line and a
  * caret below; or, when it has no position, as an_call_fail. */
 int an_source_fail(const an_call *call, const an_source_text *source,

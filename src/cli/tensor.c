@@ -134,7 +134,7 @@ static void put_element(an_dtype dtype, void *data, size_t i, double x)
     }
 }
 
-static double take_element(an_dtype dtype, const void *data, size_t i)
+double an_tensor_element(an_dtype dtype, const void *data, size_t i)
 {
     switch (dtype) {
     case AN_FP16:
@@ -196,7 +196,7 @@ void an_tensor_print(FILE *out, const char *name, const an_shape *shape,
     double least = (double)INFINITY, most = -(double)INFINITY, sum = 0;
     size_t n = (size_t)an_shape_count(shape), strange = 0;
     for (size_t i = 0; i < n; i++) {
-        double x = take_element(shape->dtype, data, i);
+        double x = an_tensor_element(shape->dtype, data, i);
         if (!isfinite(x)) strange++;
         if (x < least) least = x;
         if (x > most) most = x;
@@ -209,6 +209,6 @@ void an_tensor_print(FILE *out, const char *name, const an_shape *shape,
     if (strange > 0) fprintf(out, "  not finite %zu", strange);
     fprintf(out, "  first");
     for (size_t i = 0; i < n && i < N_SHOWN; i++)
-        fprintf(out, " %.6g", take_element(shape->dtype, data, i));
+        fprintf(out, " %.6g", an_tensor_element(shape->dtype, data, i));
     fprintf(out, "%s\n", n > N_SHOWN ? " ..." : "");
 }

@@ -140,4 +140,71 @@ case_of 'a truncated weight file' cut
 case_of 'a broken program shows the place' refuses 1 'broken.mil:5:' \
     sh -c "sed 's/mul(/mull(/' same.mil >broken.mil; $r broken.mil --random 1"
 
+# ---- comparing and measuring ----
+
+zeros 127 >off.bin && printf '\001' >>off.bin # the last is 2^-16
+same() {
+    $r same.mil --random 3 --output y=want.npy &&
+        $r same.mil --random 3 --compare want.npy >out && cat out &&
+        has out 'y  fp16 [1, 2, 1, 32]: 64 of 64 values equal' &&
+        $r same.mil --random 3 --compare y=want.npy &&
+        $r same.mil --input x=zero.bin --compare y=zero.bin
+}
+case_of 'equal outputs' same
+# The last of 64: 256 steps of 2^-24.
+apart() {
+    $r same.mil --input x=zero.bin --compare off.bin >out 2>err
+    status=$?
+    cat out err
+    [ $status -eq 1 ] && has out '63 of 64 values equal' &&
+        has out 'difference   1.52588e-05 at [0, 1, 0, 31]: got 0, expected 1.52587891e-05' &&
+        has out 'relative     1          at [0, 1, 0, 31]' &&
+        has out 'fp16 steps   256        at [0, 1, 0, 31]' &&
+        has err '1 value is beyond the tolerance 0'
+}
+case_of 'different outputs' apart
+case_of 'within the tolerance' $r same.mil --input x=zero.bin --compare off.bin --tol 2e-5
+case_of 'outputs beyond the tolerance' sh -c \
+    "! $r same.mil --input x=zero.bin --compare off.bin --tol 1e-5"
+not_numbers() { # -0 is 0, NaN is NaN; NaN is no number, inf no number
+    zeros 126 >head.bin
+    for pair in '\000\200 \000\000 0' '\001\176 \002\177 0' '\001\176 \000\074 1' \
+        '\000\174 \377\173 1' '\000\174 \000\174 0' '\000\174 \000\374 1'; do
+        set -- $pair
+        { cat head.bin && printf "$1"; } >got.bin
+        { cat head.bin && printf "$2"; } >want.bin
+        $r same.mil --input x=got.bin --compare want.bin --tol 1e300
+        [ $? -eq "$3" ] || return 1
+    done
+}
+case_of 'NaN, infinities and -0' not_numbers
+program 'int32 x' '            int32 y = add(x = x, y = int32(0))[name = string("y")];' y >int.mil
+integers() {
+    printf '\001\000\000\001' >a.bin && printf '\000\000\000\001' >b.bin &&
+        $r int.mil --input x=a.bin --compare a.bin &&
+        ! $r int.mil --input x=a.bin --compare b.bin >out && cat out &&
+        has out 'difference   1 ' && ! grep -q steps out
+}
+case_of 'integers' integers
+two="            $t y = add(x = x, y = b)[name = string(\"y\")];
+            $t z = mul(x = y, y = b)[name = string(\"z\")];"
+program "$t x, $t b" "$two" 'y, z' >two.mil
+case_of 'one file for two outputs' fails_with 2 'the program has 2 outputs' \
+    $r two.mil --random 1 --compare want.npy
+case_of 'an unknown output to compare' fails_with 2 'it has y, z' \
+    $r two.mil --random 1 --compare w=want.npy
+case_of 'a file of another shape to compare' fails_with 1 'expected 128 bytes' \
+    $r same.mil --random 1 --compare short.bin
+profile() {
+    $r two.mil --random 1 --profile --repeat 5 --threads 2 >out && cat out &&
+        has out 'ms, median of 5' && has out 'GFLOP/s  kind      ops' &&
+        grep -q '^ *0 *5 .*100.0%.* chain *add y, mul z$' out
+}
+case_of 'the time of each step' profile
+repeat() {
+    $r two.mil --random 1 --repeat 3 --output y=1.npy >out && cat out &&
+        [ "$(wc -l <out)" -eq 1 ] && has out 'median of 3'
+}
+case_of 'repeated evaluations' repeat
+
 done_testing
