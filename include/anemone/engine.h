@@ -43,7 +43,8 @@ AN_API an_status an_numerics_find(const char *name, an_numerics *out,
                                   an_error *err);
 
 typedef struct an_engine_options {
-    const char *name; /* "auto", "soft", "soft:m4", "cpu" */
+    const char *name; /* "auto", "soft", "soft:m4", "cpu"; a chip's limits may
+                         be replaced: "soft:m4,compiles=20,live=30" */
     an_numerics numerics;
     struct an_pool *pool; /* shared; NULL: the engine opens its own */
     int threads;          /* of an own pool; 0: one per processor */
@@ -83,6 +84,14 @@ AN_API an_status an_engine_compile(an_engine *engine, const an_source *source,
                                    an_program **out, an_error *err);
 /* Unloads and frees; requests of the program must be freed first. */
 AN_API void an_program_free(an_program *program);
+
+/*
+ * Loads the program again with other weight files of the same sizes, without a
+ * compile of the caller's. Whether an engine then uses them is its own affair
+ * (a chip's row says what is assumed): verify by value. Waits for evaluations.
+ */
+AN_API an_status an_program_reload(an_program *program, const an_blob *blobs,
+                                   int n_blobs, an_error *err);
 
 typedef enum an_port_side { AN_INPUT, AN_OUTPUT } an_port_side;
 

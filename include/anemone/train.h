@@ -26,6 +26,15 @@ typedef enum an_scaling {
 } an_scaling;
 AN_API const char *an_scaling_name(an_scaling scaling);
 
+/* How weights reach the programs of the blocks. */
+typedef enum an_weight_mode {
+    AN_WEIGHT_STREAM, /* inputs: nothing compiles after the start */
+    AN_WEIGHT_BAKE,   /* constants: compiled again after every update */
+    AN_WEIGHT_RELOAD, /* constants: loaded again with new weight files */
+    AN_WEIGHT_MODE_COUNT
+} an_weight_mode;
+AN_API const char *an_weight_mode_name(an_weight_mode mode);
+
 typedef struct an_train_options {
     const char *const *data; /* files, or the one word "random" */
     int n_data;
@@ -49,6 +58,7 @@ typedef struct an_train_options {
     double
         loss_scale; /* a power of two, at the start; 0: the numerics' default */
     an_scaling scaling;
+    an_weight_mode weights;
     double validation; /* share of the data held out: 0.1 */
     uint64_t seed;
     int threads;          /* 0: one per processor */
@@ -93,6 +103,9 @@ typedef struct an_step_report {
     double val_loss;              /* NAN when not measured in this step */
     double ms, engine_ms, cpu_ms; /* wall time; sums of busy time by kind */
     double loss_scale;            /* of this step */
+    bool restart; /* the engine compiles no more in this process: the state is
+                     saved, the step's report comes when the run is opened
+                     again, in a new process */
     bool skipped;                 /* overflow: the update was discarded */
     char overflow[128]; /* then: "layers.3 attention: d_qkv (matmul) reached
                            inf, limit 65504", or that a norm is not finite */

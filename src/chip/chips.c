@@ -11,13 +11,13 @@
 
 // clang-format off
 static const an_chip chips[] = {
-    {"cpu",  0,  1, "no engine: rows are packed"},
-    {"m1",  16, 64, "hollance/neural-engine; tinygrad/tinygrad; eiln/ane"},
-    {"m2",  16, 64, "hollance/neural-engine; sbryngelson/ANEForge"},
-    {"m3",  16, 64, "hollance/neural-engine; sbryngelson/ANEForge"},
-    {"m4",  16, 64, "hollance/neural-engine; maderix/ANE; skyfallsin/apple-neural-engine-field-guide"},
-    {"m5",  16, 64, "True2456/qwen-ane"},
-    {"m6",  32, 64, "two engines of 16: 751K/Apple-Neural-Engine-Microarchitecture-Study-M6"},
+    {"cpu",  0,  1, "no engine: rows are packed", 0, 0, AN_CHIP_RELOAD_HONOURED},
+    {"m1",  16, 64, "hollance/neural-engine; tinygrad/tinygrad; eiln/ane", 119, 127, AN_CHIP_RELOAD_HONOURED},
+    {"m2",  16, 64, "hollance/neural-engine; sbryngelson/ANEForge", 119, 127, AN_CHIP_RELOAD_HONOURED},
+    {"m3",  16, 64, "hollance/neural-engine; sbryngelson/ANEForge", 119, 127, AN_CHIP_RELOAD_HONOURED},
+    {"m4",  16, 64, "hollance/neural-engine; maderix/ANE; skyfallsin/apple-neural-engine-field-guide", 119, 127, AN_CHIP_RELOAD_HONOURED},
+    {"m5",  16, 64, "True2456/qwen-ane", 119, 127, AN_CHIP_RELOAD_HONOURED},
+    {"m6",  32, 64, "two engines of 16: 751K/Apple-Neural-Engine-Microarchitecture-Study-M6", 119, 127, AN_CHIP_RELOAD_HONOURED},
 };
 // clang-format on
 

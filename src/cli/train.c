@@ -11,6 +11,9 @@
 
 #include <math.h>
 #include <signal.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include <string.h>
 
 typedef struct values {
@@ -21,6 +24,12 @@ typedef struct values {
     const char *sample_prompt;
     bool quiet, json, dry_run;
 } values;
+
+static const char *weights_choice(int i)
+{
+    return i < AN_WEIGHT_MODE_COUNT ? an_weight_mode_name((an_weight_mode)i)
+                                    : NULL;
+}
 
 static const char *scaling_choice(int i)
 {
@@ -199,6 +208,15 @@ static const an_option options[] = {
      AN_AT(values, o.seed),
      .help = "of initial weights and order of the data"},
     AN_ENGINE_ROWS(values, o.engine, o.numerics, o.threads),
+    {.name = "weights",
+     .metavar = "HOW",
+     .type = AN_OPTION_CHOICE,
+     .choice = weights_choice,
+     AN_AT(values, o.weights),
+     .help = "how weights reach the engine: stream (inputs of programs), bake "
+             "(constants, compiled again after each step; the process starts "
+             "itself again when the engine's compile limit is reached) or "
+             "reload (constants, loaded again)"},
     {.section = "Run folder",
      .name = "out",
      .metavar = "DIR",
@@ -305,6 +323,9 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+/* Set for a process that goes on after a restart: its header was shown. */
+#define RESTARTED "ANEMONE_RESTARTED"
+
 typedef struct session {
     const an_call *call;
     const values *v;
@@ -314,6 +335,7 @@ typedef struct session {
     an_train_plan plan;
     an_display display;
     int64_t sample_every;
+    bool restart; /* the engine compiles no more in this process */
     an_error err;
 } session;
 
@@ -418,7 +440,8 @@ static an_status train_steps(session *s, bool *finished)
     while (status == AN_OK && !stop_wanted && !r.finished) {
         int64_t before = r.step;
         status = an_trainer_step(s->trainer, &r, &s->err);
-        if (status != AN_OK || r.step == before) break;
+        s->restart = status == AN_OK && r.restart;
+        if (status != AN_OK || r.step == before || s->restart) break;
         an_display_step(&s->display, &r);
         if (s->sample_every > 0 &&
             (r.step % s->sample_every == 0 || r.step == s->plan.steps) &&
@@ -493,8 +516,9 @@ static an_status train_to_end(session *s)
 {
     bool finished = false;
     an_display *p = &s->display;
-    an_display_header(p);
+    if (getenv(RESTARTED) == NULL) an_display_header(p);
     an_status status = train_steps(s, &finished);
+    if (s->restart && !stop_wanted) return AN_OK;
     if (status == AN_OK) status = an_trainer_save(s->trainer, &s->err);
     an_display_clear(p);
     if (status != AN_OK) return status;
@@ -504,6 +528,31 @@ static an_status train_to_end(session *s)
     status = an_display_summary(p, interrupted, complete, &s->err);
     if (status == AN_OK) print_next(s, interrupted, complete);
     return status;
+}
+
+/* The same command in a new process, which goes on where this one stopped:
+ * without --fresh. Returns when that failed. */
+static an_status go_on(const an_call *call, an_error *err)
+{
+    char **words = calloc((size_t)call->n_words + 3, sizeof *words);
+    int n = 0;
+    if (words == NULL) return an_fail(err, AN_ENOMEM, "restart: no memory");
+    char *program = strdup(call->program), *name = strdup(call->command->name);
+    words[n++] = program;
+    words[n++] = name;
+    for (int i = 0; i < call->n_words; i++)
+        if (strcmp(call->words[i], "--fresh") != 0) words[n++] = call->words[i];
+    fflush(NULL);
+    if (program && name && setenv(RESTARTED, "1", 1) == 0)
+        execvp(program, words);
+    an_status s = an_fail(err, AN_EIO,
+                          "%s: cannot be started again after the engine's "
+                          "compile limit (%s); the run can be resumed",
+                          call->program, strerror(errno));
+    free(program);
+    free(name);
+    free(words);
+    return s;
 }
 
 static int train(const an_call *call, const void *v)
@@ -520,6 +569,8 @@ static int train(const an_call *call, const void *v)
         status = train_to_end(&s);
     an_display_fini(&s.display);
     an_trainer_close(s.trainer);
+    if (status == AN_OK && s.restart && !stop_wanted)
+        status = go_on(call, &s.err);
     return status == AN_OK ? 0 : an_call_fail(call, &s.err);
 }
 

@@ -32,8 +32,12 @@ an_status an_numerics_find(const char *name, an_numerics *out, an_error *err)
 }
 
 /* The chip of an engine's name; NULL: there is no such engine. */
-static const an_chip *chip_of(const char *name)
+static const an_chip *chip_of(const char *full)
 {
+    char name[32];
+    size_t n = strcspn(full, ","); /* settings follow: engine/limits.h */
+    if (n >= sizeof name) return NULL;
+    snprintf(name, sizeof name, "%.*s", (int)n, full);
     if (strcmp(name, "cpu") == 0) return an_chip_find("cpu");
     if (strcmp(name, "auto") == 0 || strcmp(name, "soft") == 0)
         return an_chip_find("m4");
@@ -74,9 +78,13 @@ an_status an_engine_open(const an_engine_options *options, an_engine **out,
                        "engine: numerics is %d, expected 0 to "
                        "%d",
                        (int)options->numerics, AN_NUMERICS_COUNT - 1);
+    an_limits limits;
+    an_status status = an_limits_read(chip, name, &limits, err);
+    if (status != AN_OK) return status;
     an_engine *e = an_alloc(sizeof *e);
     if (!e) return an_fail(err, AN_ENOMEM, "engine: no memory");
     e->chip = chip;
+    e->limits = limits;
     e->numerics = options->numerics;
     e->pool = options->pool;
     set_name(e);
@@ -108,7 +116,10 @@ void an_engine_get_facts(an_engine *engine, an_engine_facts *out)
     *out = (an_engine_facts){.name = engine->name,
                              .chip = engine->chip->name,
                              .cores = engine->chip->cores,
-                             .compiles_left = -1,
+                             .compiles_left = engine->limits.compiles
+                                                  ? engine->limits.compiles -
+                                                        engine->n_compiles
+                                                  : -1,
                              .programs_loaded = engine->n_programs};
     pthread_mutex_unlock(&engine->mutex);
 }

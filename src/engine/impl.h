@@ -11,6 +11,7 @@
 #include "anemone/engine.h"
 #include "base/pool.h"
 #include "chip/chips.h"
+#include "engine/limits.h"
 
 #include <pthread.h>
 
@@ -22,7 +23,9 @@ struct an_engine {
     an_pool *own_pool; /* the same when we opened it, else NULL */
     pthread_mutex_t mutex;
     struct an_table *tables; /* of fp16 functions, see soft/table.h */
-    int n_programs;
+    an_limits limits;
+    int n_programs; /* live */
+    int n_compiles; /* since the engine was opened: a process opens one */
 };
 
 struct an_surface {

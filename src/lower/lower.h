@@ -10,10 +10,18 @@
 #include "anemone/grad.h"
 #include "mil/ir.h"
 
+/* A parameter that becomes a constant. */
+typedef struct an_baked {
+    const char *param;
+    const void *data; /* dense, row-major, of the parameter's type */
+} an_baked;
+
 typedef struct an_lower_options {
     /* Ports' last axis is widened to a multiple of this; 1: left alone.
      * Hardware: 32, rows of 64 bytes in fp16 (mil.md S6, five projects). */
     int columns;
+    const an_baked *baked;
+    int n_baked;
 } an_lower_options;
 
 /* A program ready for an_engine_compile: owns its text and weight file. */
@@ -42,6 +50,8 @@ an_status an_lower_cut(const an_function *f, an_module *into, const char *name,
 typedef an_status an_pass_fn(const an_function *f, an_module *into,
                              const char *name, const an_lower_options *o,
                              an_error *err);
+/* Baked parameters become constants, products with them convolutions. */
+an_pass_fn an_pass_bake;
 /* Inputs are sliced, outputs padded with zeros, to o->columns. */
 an_pass_fn an_pass_pad_ports;
 /* Moves of constants become constants. */

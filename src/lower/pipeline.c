@@ -15,6 +15,7 @@ static const struct {
     const char *name;
     an_pass_fn *run;
 } passes[] = {
+    {"bake", an_pass_bake},
     {"pad_ports", an_pass_pad_ports},
     {"fold", an_pass_fold},
 };

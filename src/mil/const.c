@@ -24,10 +24,16 @@ static size_t data_bytes(const an_literal *l)
     return l->n * an_dtype_size(l->type->shape.dtype);
 }
 
+/* Tensors of floats may be weights: two that are equal today need not be so
+ * after an update, and a text must not depend on it. */
 static bool is_shareable(const an_literal *l)
 {
     if (l->type->kind != AN_TYPE_TENSOR || l->kind == AN_LIT_ITEMS)
         return false;
+    an_dtype d = l->type->shape.dtype;
+    bool is_float =
+        d == AN_FP16 || d == AN_FP32 || d == AN_FP64 || d == AN_BF16;
+    if (l->kind == AN_LIT_DATA && is_float && l->n > 1) return false;
     return l->kind != AN_LIT_DATA || data_bytes(l) <= SHARED_BYTES;
 }
 

@@ -36,16 +36,36 @@ static an_status new_rooms(an_net *net, an_error *err)
 static an_status new_arrays(an_net *net, int n_layers, an_error *err)
 {
     net->n_scopes = n_layers * net->n_blocks + 1;
+    net->n_placed =
+        net->o.mode == AN_WEIGHT_STREAM ? net->n_blocks + 1 : net->n_scopes;
     net->scopes = an_alloc_array((size_t)net->n_scopes, sizeof *net->scopes);
-    net->blocks =
-        an_alloc_array((size_t)net->n_blocks + 1, sizeof *net->blocks);
+    net->forms = an_alloc_array((size_t)net->n_blocks + 1, sizeof *net->forms);
+    net->blocks = an_alloc_array((size_t)net->n_placed, sizeof *net->blocks);
     net->inputs = an_alloc_array((size_t)net->columns, sizeof(int32_t));
     net->targets = an_alloc_array((size_t)net->columns, sizeof(int32_t));
     net->partial = an_alloc_array((size_t)an_stage_loss_tiles(net->columns),
                                   sizeof(double));
-    bool ok = net->scopes && net->blocks && net->inputs && net->targets &&
-              net->partial;
+    bool ok = net->scopes && net->forms && net->blocks && net->inputs &&
+              net->targets && net->partial;
     return ok ? AN_OK : an_net_no_memory(err);
+}
+
+static an_status place_blocks(an_net *net, an_error *err)
+{
+    an_status s = AN_OK;
+    for (int b = 0; s == AN_OK && b <= net->n_blocks; b++)
+        s = an_net_make_form(net, b < net->n_blocks ? b : AN_BLOCK_HEAD,
+                             &net->forms[b], err);
+    for (int i = 0; s == AN_OK && i < net->n_placed; i++) {
+        bool head = i == net->n_placed - 1;
+        int block = i % net->n_blocks;
+        net->blocks[i] =
+            (an_placed_block){.form = &net->forms[head ? net->n_blocks : block],
+                              .layer = head ? -1 : i / net->n_blocks,
+                              .block = head ? AN_BLOCK_HEAD : block};
+        s = an_net_compile(net, &net->blocks[i], err);
+    }
+    return s;
 }
 
 static an_status build(an_net *net, an_error *err)
@@ -54,9 +74,7 @@ static an_status build(an_net *net, an_error *err)
     an_model_get_facts(net->o.model, &facts);
     int n_layers = (int)facts.n_layers;
     an_status s = new_arrays(net, n_layers, err);
-    for (int b = 0; s == AN_OK && b <= net->n_blocks; b++)
-        s = an_net_place_block(net, b < net->n_blocks ? b : AN_BLOCK_HEAD,
-                               &net->blocks[b], err);
+    if (s == AN_OK) s = place_blocks(net, err);
     if (s == AN_OK && net->o.use == AN_NET_TRAIN) s = new_rooms(net, err);
     if (s == AN_OK) s = an_net_add_forward(net, n_layers, err);
     if (s == AN_OK && net->o.use == AN_NET_TRAIN)
@@ -71,6 +89,7 @@ an_status an_net_new(const an_net_options *options, an_net **out, an_error *err)
     an_net *net = an_alloc(sizeof *net);
     if (!net) return an_net_no_memory(err);
     net->o = *options;
+    an_arena_init(&net->arena);
     net->columns = options->batch * options->sequence;
     net->n_blocks = an_model_n_blocks(options->model);
     an_status s = build(net, err);
@@ -94,8 +113,11 @@ void an_net_free(an_net *net)
         an_free(net->scopes[i].list);
         an_free(net->scopes[i].contracted);
     }
-    for (int i = 0; net->blocks && i <= net->n_blocks; i++)
-        an_net_free_block(&net->blocks[i]);
+    for (int i = 0; net->blocks && i < net->n_placed; i++)
+        for (int k = 0; k < AN_NET_PROGRAMS; k++)
+            an_program_free(net->blocks[i].programs[k]);
+    for (int i = 0; net->forms && i <= net->n_blocks; i++)
+        an_net_free_form(&net->forms[i]);
     for (size_t i = 0; i < net->n_owned; i++)
         an_surface_free(net->owned[i]);
     for (int i = 0; i < AN_NET_RING; i++)
@@ -107,6 +129,8 @@ void an_net_free(an_net *net)
     an_free(net->temporaries);
     an_free(net->scopes);
     an_free(net->blocks);
+    an_free(net->forms);
+    an_arena_fini(&net->arena);
     an_free(net->inputs);
     an_free(net->targets);
     an_free(net->partial);

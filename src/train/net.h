@@ -24,6 +24,7 @@ typedef struct an_net_options {
     int columns;    /* ports are padded to a multiple of this */
     int64_t batch, sequence;
     an_net_use use;
+    an_weight_mode mode;
     double loss_scale; /* TRAIN: of dlogits; changed by an_net_set_scale */
     /* TRAIN: magnitude at which the engine's products saturate. */
     double product_limit;
@@ -40,6 +41,13 @@ void an_net_free(an_net *net);
 int32_t *an_net_inputs(an_net *net);
 int32_t *an_net_targets(an_net *net);
 void an_net_set_scale(an_net *net, double loss_scale);
+
+/* After the weights changed: programs that hold them as constants are compiled
+ * or loaded again; nothing to do for streamed weights. The first reload of a
+ * net is checked by value. */
+an_status an_net_refresh(an_net *net, an_error *err);
+/* How many compiles a refresh takes. */
+int an_net_refresh_compiles(const an_net *net);
 
 /* One micro-batch: forward, loss, backward, gradients added to the weights'.
  * *nats is the sum over all targets. */

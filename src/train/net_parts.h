@@ -6,25 +6,38 @@
 #define AN_TRAIN_NET_PARTS_H
 
 #include "anemone/grad.h"
+#include "base/arena.h"
+#include "mil/ir.h"
 #include "train/net.h"
 
 enum {
-    AN_NET_PROGRAMS = 4, /* backward programs of a block */
+    AN_NET_PROGRAMS = 5, /* of a block: forward, and the parts of backward */
     AN_NET_RING = 3,     /* fp32 copies of right operands in flight */
 };
 
-/* A block's programs; the head is one too. */
-typedef struct an_placed_block {
-    an_program *forward;
-    an_program *backward[AN_NET_PROGRAMS];
-    int n_backward;
+/* A block of the model, or the head, as functions to be lowered: the forward
+ * one first. */
+typedef struct an_net_form {
+    an_block block;
     an_gradient *gradient; /* NULL when not training */
+    an_module *parts;      /* of the backward function; NULL the same */
+    const an_function *functions[AN_NET_PROGRAMS];
+    int n_functions;
     an_engine *engine;
+} an_net_form;
+
+/* A form's programs: one set for all layers, or one a layer where weights are
+ * in them. */
+typedef struct an_placed_block {
+    const an_net_form *form;
+    int layer, block;
+    an_program *programs[AN_NET_PROGRAMS];
+    an_stage *stages[AN_NET_PROGRAMS]; /* where weights are in the programs */
 } an_placed_block;
 
 /* A name in a layer, and the surface that has it. */
 typedef struct an_binding {
-    const char *name; /* of a port or of the model: lives as long as both */
+    const char *name; /* this and the port live in the net's arena */
     an_surface *surface;
     const an_port *port; /* layout; NULL for weights */
 } an_binding;
@@ -47,7 +60,11 @@ struct an_net {
     an_net_options o;
     int64_t columns; /* batch x sequence */
     int n_blocks;
-    an_placed_block *blocks; /* the model's, then the head */
+    an_arena arena;
+    an_net_form *forms;      /* of the model's blocks, then of the head */
+    an_placed_block *blocks; /* the model's, or every layer's; then the head */
+    int n_placed;
+    bool reload_checked;
     an_surface **owned;
     size_t n_owned, cap_owned;
     an_temporary *temporaries;
@@ -75,14 +92,24 @@ an_status an_net_no_memory(an_error *err);
 /* Index of the weight that a block's function calls `port`; -1: none. A tied
  * embedding is a parameter of the head's function too. */
 int an_net_weight(const an_net *net, int layer, int block, const char *port);
-/* Compiles a block's programs. */
-an_status an_net_place_block(an_net *net, int block, an_placed_block *p,
-                             an_error *err);
-void an_net_free_block(an_placed_block *p);
+an_status an_net_make_form(an_net *net, int block, an_net_form *form,
+                           an_error *err);
+void an_net_free_form(an_net_form *form);
+/* Compiles the programs of p's form. */
+an_status an_net_compile(an_net *net, an_placed_block *p, an_error *err);
 
 /* ---- net_stages.c ---- */
 
 an_status an_net_add_forward(an_net *net, int n_layers, an_error *err);
 an_status an_net_add_backward(an_net *net, int n_layers, an_error *err);
+
+/* The surface of a name in p's layer, or NULL. */
+an_surface *an_net_surface(const an_net *net, const an_placed_block *p,
+                           const char *name);
+/* A request of another program with the same ports, bound to the surfaces that
+ * the block has. */
+an_status an_net_bind_again(an_net *net, const an_placed_block *p,
+                            an_program *program, an_request **out,
+                            an_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * A block's programs: differentiate, cut, lower, compile. Equal layers share
- * them.
+ * From the model's blocks to programs: differentiate, cut, lower, compile. With
+ * streamed weights equal layers share programs; weights that are constants make
+ * every layer's its own, compiled or loaded again when they change.
  */
 #include "train/net_parts.h"
 
@@ -9,8 +10,6 @@
 #include "mil/ir.h"
 
 #include <string.h>
-
-/* ---- programs ---- */
 
 static int find_param(const an_net *net, int layer, int block, const char *port)
 {
@@ -33,20 +32,7 @@ int an_net_weight(const an_net *net, int layer, int block, const char *port)
     return i;
 }
 
-static an_status compile(an_net *net, an_engine *engine, const an_function *f,
-                         an_program **out, an_error *err)
-{
-    an_lowered l = {0};
-    an_lower_options o = {.columns = net->o.columns};
-    an_status s = an_lower_function(f, &o, &l, err);
-    if (s == AN_OK) s = an_engine_compile(engine, &l.source, out, err);
-    an_lowered_free(&l);
-    if (s == AN_OK) {
-        net->facts.programs++;
-        net->facts.work_bytes += an_program_work_bytes(*out);
-    }
-    return s;
-}
+/* ---- forms ---- */
 
 /* Every parameter of the block's function, and those that are matrices. */
 static int list_params(const an_net *net, int layer, int block,
@@ -92,54 +78,222 @@ static an_status differentiate(const an_net *net, int layer, int block,
     return s;
 }
 
-static an_status compile_backward(an_net *net, an_placed_block *p,
-                                  const an_block *b, an_error *err)
+static an_status make_backward(an_net_form *form, an_error *err)
 {
-    an_module *parts = NULL;
-    if (b->n_cuts >= AN_NET_PROGRAMS)
+    const an_block *b = &form->block;
+    if (b->n_cuts + 2 > AN_NET_PROGRAMS)
         return an_fail(err, AN_EUNSUPPORTED, "net: a block has %d cuts",
                        b->n_cuts);
-    an_status s = an_module_new(&parts, err);
+    an_status s = an_module_new(&form->parts, err);
     if (s == AN_OK)
-        s = an_lower_cut(an_module_function(p->gradient->module, "backward"),
-                         parts, "backward", b->cuts, b->n_cuts, err);
-    for (int i = 0; s == AN_OK && i < parts->n_functions; i++) {
-        s = compile(net, p->engine, parts->functions[i], &p->backward[i], err);
-        p->n_backward += s == AN_OK;
-    }
-    an_module_free(parts);
+        s = an_lower_cut(an_module_function(form->gradient->module, "backward"),
+                         form->parts, "backward", b->cuts, b->n_cuts, err);
+    for (int i = 0; s == AN_OK && i < form->parts->n_functions; i++)
+        form->functions[form->n_functions++] = form->parts->functions[i];
     return s;
 }
 
-an_status an_net_place_block(an_net *net, int block, an_placed_block *p,
-                             an_error *err)
+an_status an_net_make_form(an_net *net, int block, an_net_form *form,
+                           an_error *err)
 {
-    an_block b = {0};
     bool head = block == AN_BLOCK_HEAD;
     an_dtype dtype = head ? net->o.weights->dtype : net->o.dtype;
-    an_status s = an_model_block(net->o.model, block, net->o.dtype, dtype,
-                                 net->o.batch, net->o.sequence, &b, err);
-    if (s != AN_OK) return s;
-    p->engine = head ? net->o.cpu : net->o.engine;
-    const an_function *f = an_module_function(b.module, "forward");
-    if (net->o.use == AN_NET_TRAIN) {
-        s = differentiate(net, head ? -1 : 0, block, &b, &p->gradient, err);
-        if (s == AN_OK) f = an_module_function(p->gradient->module, "forward");
+    an_module *m;
+    form->engine = head ? net->o.cpu : net->o.engine;
+    an_status s =
+        an_model_block(net->o.model, block, net->o.dtype, dtype, net->o.batch,
+                       net->o.sequence, &form->block, err);
+    if (s == AN_OK && net->o.use == AN_NET_TRAIN)
+        s = differentiate(net, head ? -1 : 0, block, &form->block,
+                          &form->gradient, err);
+    if (s == AN_OK) {
+        m = form->gradient ? form->gradient->module : form->block.module;
+        form->functions[form->n_functions++] = an_module_function(m, "forward");
     }
-    if (s == AN_OK) s = compile(net, p->engine, f, &p->forward, err);
-    if (s == AN_OK && p->gradient) s = compile_backward(net, p, &b, err);
+    if (s == AN_OK && form->gradient) s = make_backward(form, err);
     if (s != AN_OK)
         an_fail_context(err, "%s",
                         head ? "head"
                              : an_model_block_name(net->o.model, block));
-    an_block_free(&b);
     return s;
 }
 
-void an_net_free_block(an_placed_block *p)
+void an_net_free_form(an_net_form *form)
 {
-    an_program_free(p->forward);
-    for (int i = 0; i < p->n_backward; i++)
-        an_program_free(p->backward[i]);
-    an_gradient_free(p->gradient);
+    an_gradient_free(form->gradient);
+    an_module_free(form->parts);
+    an_block_free(&form->block);
+}
+
+/* ---- programs ---- */
+
+/* Weights of one program as constants; all in one arena. */
+typedef struct bakery {
+    an_arena arena;
+    an_baked *list;
+    int n;
+} bakery;
+
+static an_status bake(const an_net *net, const an_placed_block *p,
+                      const an_function *f, bakery *out, an_error *err)
+{
+    size_t n = (size_t)f->n_params + 1;
+    out->list = an_arena_array(&out->arena, n, sizeof *out->list);
+    if (!out->list) return an_net_no_memory(err);
+    for (int i = 0; i < f->n_params; i++) {
+        const an_value *v = f->params[i];
+        int w = an_net_weight(net, p->layer, p->block, v->name);
+        if (w < 0) continue;
+        void *data = an_arena_array(&out->arena, net->o.weights->list[w].n,
+                                    an_dtype_size(v->type->shape.dtype));
+        if (!data) return an_net_no_memory(err);
+        an_weight_copy(net->o.weights, w, v->type->shape.dtype, data);
+        out->list[out->n++] = (an_baked){v->name, data};
+    }
+    return AN_OK;
+}
+
+static bool is_baked(const an_net *net, const an_placed_block *p)
+{
+    return net->o.mode != AN_WEIGHT_STREAM && p->block != AN_BLOCK_HEAD;
+}
+
+static an_status lower(const an_net *net, const an_placed_block *p, int i,
+                       an_lowered *out, an_error *err)
+{
+    bakery b = {.n = 0};
+    const an_function *f = p->form->functions[i];
+    an_arena_init(&b.arena);
+    an_status s = is_baked(net, p) ? bake(net, p, f, &b, err) : AN_OK;
+    an_lower_options o = {
+        .columns = net->o.columns, .baked = b.list, .n_baked = b.n};
+    if (s == AN_OK) s = an_lower_function(f, &o, out, err);
+    an_arena_fini(&b.arena);
+    return s;
+}
+
+static an_status compile(const an_net *net, const an_placed_block *p, int i,
+                         an_program **out, an_error *err)
+{
+    an_lowered l = {0};
+    an_status s = lower(net, p, i, &l, err);
+    if (s == AN_OK) s = an_engine_compile(p->form->engine, &l.source, out, err);
+    an_lowered_free(&l);
+    return s;
+}
+
+an_status an_net_compile(an_net *net, an_placed_block *p, an_error *err)
+{
+    for (int i = 0; i < p->form->n_functions; i++) {
+        an_status s = compile(net, p, i, &p->programs[i], err);
+        if (s != AN_OK) {
+            an_fail_context(err, "%s",
+                            p->block == AN_BLOCK_HEAD
+                                ? "head"
+                                : an_model_block_name(net->o.model, p->block));
+            return s;
+        }
+        net->facts.programs++;
+        net->facts.work_bytes += an_program_work_bytes(p->programs[i]);
+    }
+    return AN_OK;
+}
+
+/* ---- new weights ---- */
+
+int an_net_refresh_compiles(const an_net *net)
+{
+    int n = 0;
+    if (net->o.mode != AN_WEIGHT_BAKE) return 0;
+    for (int i = 0; i < net->n_placed; i++)
+        if (is_baked(net, &net->blocks[i]))
+            n += net->blocks[i].form->n_functions;
+    return n;
+}
+
+/* A new program takes the place of the old one, which is unloaded at once. */
+static an_status compile_again(an_net *net, an_placed_block *p, int i,
+                               an_error *err)
+{
+    an_program *program = NULL;
+    an_request *request = NULL;
+    an_status s = compile(net, p, i, &program, err);
+    if (s == AN_OK) s = an_net_bind_again(net, p, program, &request, err);
+    if (s != AN_OK) {
+        an_program_free(program);
+        return s;
+    }
+    an_request_free(p->stages[i]->request);
+    an_program_free(p->programs[i]);
+    p->stages[i]->request = request;
+    p->programs[i] = program;
+    return AN_OK;
+}
+
+/* Runs a request and returns what it wrote to port `y`; an_free. */
+static an_status result_of(an_request *r, an_program *program, an_surface *y,
+                           void **out, size_t *size, an_error *err)
+{
+    void *data = NULL;
+    *size = an_program_find_port(program, AN_OUTPUT, "y")->size_bytes;
+    *out = an_alloc(*size);
+    if (!*out) return an_net_no_memory(err);
+    an_status s = an_request_run(r, err);
+    if (s == AN_OK) s = an_surface_lock(y, AN_LOCK_READ, &data, err);
+    if (s != AN_OK) return s;
+    memcpy(*out, data, *size);
+    an_surface_unlock(y, AN_LOCK_READ);
+    return AN_OK;
+}
+
+/* Does the reloaded program compute what one compiled from the same text and
+ * weights does? */
+static an_status check_reload(an_net *net, const an_placed_block *p,
+                              an_error *err)
+{
+    an_program *fresh = NULL;
+    an_request *r = NULL;
+    void *got = NULL, *want = NULL;
+    size_t n = 0;
+    an_surface *y = an_net_surface(net, p, "y");
+    an_status s =
+        result_of(p->stages[0]->request, p->programs[0], y, &got, &n, err);
+    if (s == AN_OK) s = compile(net, p, 0, &fresh, err);
+    if (s == AN_OK) s = an_net_bind_again(net, p, fresh, &r, err);
+    if (s == AN_OK) s = result_of(r, fresh, y, &want, &n, err);
+    if (s == AN_OK && memcmp(got, want, n) != 0)
+        s = an_fail(err, AN_EENGINE,
+                    "reload: the engine went on with the old weights: use "
+                    "--weights stream or bake");
+    an_request_free(r);
+    an_program_free(fresh);
+    an_free(got);
+    an_free(want);
+    return s;
+}
+
+static an_status reload(an_net *net, an_placed_block *p, int i, an_error *err)
+{
+    an_lowered l = {0};
+    an_status s = lower(net, p, i, &l, err);
+    if (s == AN_OK)
+        s = an_program_reload(p->programs[i], l.source.blobs, l.source.n_blobs,
+                              err);
+    an_lowered_free(&l);
+    if (s != AN_OK || net->reload_checked) return s;
+    net->reload_checked = true;
+    return check_reload(net, p, err);
+}
+
+an_status an_net_refresh(an_net *net, an_error *err)
+{
+    an_status s = AN_OK;
+    for (int b = 0; s == AN_OK && b < net->n_placed; b++) {
+        an_placed_block *p = &net->blocks[b];
+        if (!is_baked(net, p)) continue;
+        for (int i = 0; s == AN_OK && i < p->form->n_functions; i++)
+            s = net->o.mode == AN_WEIGHT_BAKE ? compile_again(net, p, i, err)
+                                              : reload(net, p, i, err);
+    }
+    return s;
 }

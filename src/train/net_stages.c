@@ -32,12 +32,21 @@ static const an_binding *find_binding(const an_scope *sc, const char *name)
     return NULL;
 }
 
-static an_status bind(an_scope *sc, const char *name, an_surface *surface,
-                      const an_port *port, an_error *err)
+/* Programs come and go: the names and layouts that stay are the net's. */
+static an_status bind(an_net *net, an_scope *sc, const char *name,
+                      an_surface *surface, const an_port *port, an_error *err)
 {
-    if (!an_grow(&sc->list, &sc->capacity, sc->n, sizeof *sc->list))
+    an_port *kept = NULL;
+    char *text = an_arena_strndup(&net->arena, name, strlen(name));
+    if (port) kept = an_arena_alloc(&net->arena, sizeof *kept);
+    if (!text || (port && !kept) ||
+        !an_grow(&sc->list, &sc->capacity, sc->n, sizeof *sc->list))
         return an_net_no_memory(err);
-    sc->list[sc->n++] = (an_binding){name, surface, port};
+    if (kept) {
+        *kept = *port;
+        kept->name = text;
+    }
+    sc->list[sc->n++] = (an_binding){text, surface, kept};
     return AN_OK;
 }
 
@@ -56,10 +65,12 @@ static an_status temporary_surface(an_net *net, an_engine *engine, int block,
     if (!an_grow(&net->temporaries, &net->cap_temporaries, net->n_temporaries,
                  sizeof *net->temporaries))
         return an_net_no_memory(err);
+    char *name = an_arena_strndup(&net->arena, port->name, strlen(port->name));
+    if (!name) return an_net_no_memory(err);
     an_status s = new_surface(net, engine, port->size_bytes, out, err);
     if (s == AN_OK)
         net->temporaries[net->n_temporaries++] =
-            (an_temporary){block, parity, port->name, *out};
+            (an_temporary){block, parity, name, *out};
     return s;
 }
 
@@ -93,8 +104,9 @@ static place place_at(an_net *net, int layer, int block)
 {
     bool head = block == AN_BLOCK_HEAD;
     int scope_index = head ? net->n_scopes - 1 : layer * net->n_blocks + block;
+    int shared = net->o.mode == AN_WEIGHT_STREAM ? block : scope_index;
     return (place){net,
-                   &net->blocks[head ? net->n_blocks : block],
+                   &net->blocks[head ? net->n_placed - 1 : shared],
                    &net->scopes[scope_index],
                    head ? -1 : layer,
                    block,
@@ -112,9 +124,10 @@ static an_status bind_input(const place *at, an_request *r, const an_port *port,
         if (w < 0)
             return an_fail(err, AN_EINVAL, "%s: nothing is called '%s'",
                            at->name, port->name);
-        an_status s = an_weight_surface(net->o.weights, w, at->p->engine, port,
-                                        &surface, err);
-        if (s == AN_OK) s = bind(at->sc, port->name, surface, NULL, err);
+        an_status s = an_weight_surface(net->o.weights, w, at->p->form->engine,
+                                        port, &surface, err);
+        if (s == AN_OK)
+            s = bind(at->net, at->sc, port->name, surface, NULL, err);
         if (s != AN_OK) return s;
     } else if (b->port && b->port->row_bytes != port->row_bytes) {
         return an_fail(err, AN_EINVAL, "%s: '%s' has rows of %zu and %zu bytes",
@@ -131,32 +144,34 @@ static an_status bind_output(const place *at, an_request *r,
 {
     an_net *net = at->net;
     an_surface *surface = NULL;
-    an_status s =
-        life == KEEP
-            ? new_surface(net, at->p->engine, port->size_bytes, &surface, err)
-            : temporary_surface(net, at->p->engine, at->block, at->layer & 1,
-                                port, &surface, err);
-    if (s == AN_OK) s = bind(at->sc, port->name, surface, port, err);
+    an_status s = life == KEEP
+                      ? new_surface(net, at->p->form->engine, port->size_bytes,
+                                    &surface, err)
+                      : temporary_surface(net, at->p->form->engine, at->block,
+                                          at->layer & 1, port, &surface, err);
+    if (s == AN_OK) s = bind(at->net, at->sc, port->name, surface, port, err);
     if (s == AN_OK) s = an_request_bind(r, AN_OUTPUT, port->name, surface, err);
     return s;
 }
 
-static an_status add_program(const place *at, an_program *program,
-                             lifetime life, an_error *err)
+static an_status add_program(const place *at, int i, lifetime life,
+                             an_error *err)
 {
+    an_program *program = at->p->programs[i];
     an_stage *stage = NULL;
     an_status s =
         new_stage(at->net, AN_STAGE_PROGRAM, at->name, at->layer, &stage, err);
     if (s == AN_OK) s = an_request_new(program, &stage->request, err);
-    for (int i = 0; s == AN_OK && i < an_program_n_ports(program, AN_INPUT);
-         i++)
+    for (int k = 0; s == AN_OK && k < an_program_n_ports(program, AN_INPUT);
+         k++)
         s = bind_input(at, stage->request,
-                       an_program_port(program, AN_INPUT, i), err);
-    for (int i = 0; s == AN_OK && i < an_program_n_ports(program, AN_OUTPUT);
-         i++)
+                       an_program_port(program, AN_INPUT, k), err);
+    for (int k = 0; s == AN_OK && k < an_program_n_ports(program, AN_OUTPUT);
+         k++)
         s = bind_output(at, stage->request,
-                        an_program_port(program, AN_OUTPUT, i), life, err);
+                        an_program_port(program, AN_OUTPUT, k), life, err);
     if (s == AN_OK) {
+        at->p->stages[i] = stage;
         stage->flops = an_program_flops(program);
         at->net->facts.evaluations++;
     }
@@ -220,7 +235,7 @@ static an_watch watch_of(const place *at, const char *name, an_dtype dtype)
     w.tensor = name;
     for (int i = 0; i < 2; i++) {
         const an_function *f =
-            an_module_function(at->p->gradient->module, functions[i]);
+            an_module_function(at->p->form->gradient->module, functions[i]);
         const an_op *op = maker(an_function_value(f, name));
         if (!op) continue;
         w.op = op->name;
@@ -249,8 +264,8 @@ static an_status add_contraction(const place *at, const an_contraction *c,
     if (status != AN_OK) return status;
     an_weight *w = &net->o.weights->list[i];
     int ring = net->next_right++ % AN_NET_RING;
-    s->a = as_matrix(left, true_columns(at->p->gradient, c->left));
-    s->b = as_matrix(right, true_columns(at->p->gradient, c->right));
+    s->a = as_matrix(left, true_columns(at->p->form->gradient, c->left));
+    s->b = as_matrix(right, true_columns(at->p->form->gradient, c->right));
     s->transpose_a = c->transpose_left;
     s->transpose_b = c->transpose_right;
     s->out = weight_matrix(net, w, w->grad);
@@ -291,7 +306,7 @@ static an_status add_small(const place *at, const an_binding *b, int weight,
 /* Contractions whose operands have a surface by now. */
 static an_status add_contractions(const place *at, an_error *err)
 {
-    const an_gradient *g = at->p->gradient;
+    const an_gradient *g = at->p->form->gradient;
     for (int i = 0; i < g->n_contractions; i++) {
         const an_contraction *c = &g->contractions[i];
         const an_binding *left = find_binding(at->sc, c->left);
@@ -320,15 +335,16 @@ static an_status add_small_gradients(const place *at, const an_program *p,
 
 static an_status add_backward(const place *at, an_error *err)
 {
-    const an_gradient *g = at->p->gradient;
+    const an_gradient *g = at->p->form->gradient;
     at->sc->contracted =
         an_alloc_array((size_t)g->n_contractions + 1, sizeof(bool));
     if (!at->sc->contracted) return an_net_no_memory(err);
     an_status s = AN_OK;
-    for (int i = 0; s == AN_OK && i < at->p->n_backward; i++) {
-        s = add_program(at, at->p->backward[i], PASS, err);
+    for (int i = 0; s == AN_OK && i + 1 < at->p->form->n_functions; i++) {
+        s = add_program(at, i + 1, PASS, err);
         if (s == AN_OK) s = add_contractions(at, err);
-        if (s == AN_OK) s = add_small_gradients(at, at->p->backward[i], err);
+        if (s == AN_OK)
+            s = add_small_gradients(at, at->p->programs[i + 1], err);
     }
     for (int i = 0; s == AN_OK && i < g->n_contractions; i++)
         if (!at->sc->contracted[i])
@@ -413,7 +429,7 @@ static an_status add_loss(an_net *net, const an_binding *logits, an_error *err)
 an_status an_net_add_forward(an_net *net, int n_layers, an_error *err)
 {
     const an_port *port =
-        an_program_find_port(net->blocks[0].forward, AN_INPUT, "x");
+        an_program_find_port(net->blocks[0].programs[0], AN_INPUT, "x");
     an_surface *x = NULL;
     an_status s = new_surface(net, net->o.engine, port->size_bytes, &x, err);
     an_binding flow = {"x", x, port};
@@ -422,8 +438,8 @@ an_status an_net_add_forward(an_net *net, int n_layers, an_error *err)
         bool head = i == n_layers * net->n_blocks;
         place at = place_at(net, i / net->n_blocks,
                             head ? AN_BLOCK_HEAD : i % net->n_blocks);
-        s = bind(at.sc, "x", flow.surface, flow.port, err);
-        if (s == AN_OK) s = add_program(&at, at.p->forward, KEEP, err);
+        s = bind(net, at.sc, "x", flow.surface, flow.port, err);
+        if (s == AN_OK) s = add_program(&at, 0, KEEP, err);
         if (s == AN_OK) flow = *find_binding(at.sc, head ? "logits" : "y");
     }
     if (s == AN_OK) s = add_loss(net, &flow, err);
@@ -439,11 +455,45 @@ an_status an_net_add_backward(an_net *net, int n_layers, an_error *err)
         bool head = i == n_layers * net->n_blocks;
         at = place_at(net, i / net->n_blocks,
                       head ? AN_BLOCK_HEAD : i % net->n_blocks);
-        s = bind(at.sc, head ? "d_logits" : "d_y", flow.surface, flow.port,
+        s = bind(net, at.sc, head ? "d_logits" : "d_y", flow.surface, flow.port,
                  err);
         if (s == AN_OK) s = add_backward(&at, err);
         if (s == AN_OK) flow = *find_binding(at.sc, "d_x");
     }
     if (s == AN_OK) s = add_scatter(&at, &flow, err);
+    return s;
+}
+
+/* ---- other programs at the same place ---- */
+
+an_surface *an_net_surface(const an_net *net, const an_placed_block *p,
+                           const char *name)
+{
+    const an_scope *sc = &net->scopes[p->layer * net->n_blocks + p->block];
+    const an_binding *b = find_binding(sc, name);
+    return b ? b->surface : NULL;
+}
+
+an_status an_net_bind_again(an_net *net, const an_placed_block *p,
+                            an_program *program, an_request **out,
+                            an_error *err)
+{
+    an_request *r = NULL;
+    an_status s = an_request_new(program, &r, err);
+    for (int side = AN_INPUT; s == AN_OK && side <= AN_OUTPUT; side++) {
+        int n = an_program_n_ports(program, (an_port_side)side);
+        for (int i = 0; s == AN_OK && i < n; i++) {
+            const char *name =
+                an_program_port(program, (an_port_side)side, i)->name;
+            an_surface *surface = an_net_surface(net, p, name);
+            s = surface
+                    ? an_request_bind(r, (an_port_side)side, name, surface, err)
+                    : an_fail(err, AN_EINVAL, "nothing is called '%s'", name);
+        }
+    }
+    if (s == AN_OK)
+        *out = r;
+    else
+        an_request_free(r);
     return s;
 }

@@ -26,6 +26,14 @@ an_train_options an_train_defaults(void)
                               .keep = 2};
 }
 
+const char *an_weight_mode_name(an_weight_mode mode)
+{
+    static const char *const names[AN_WEIGHT_MODE_COUNT] = {"stream", "bake",
+                                                            "reload"};
+    unsigned i = (unsigned)mode;
+    return i < AN_WEIGHT_MODE_COUNT ? names[i] : "unknown";
+}
+
 typedef struct int_range {
     const char *key;
     int64_t value, min, max;

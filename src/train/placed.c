@@ -43,8 +43,8 @@ void an_placed_fini(an_placed *p)
 }
 
 an_status an_placed_net(const an_placed *p, int64_t batch, int64_t sequence,
-                        an_net_use use, double loss_scale, an_net **out,
-                        an_error *err)
+                        an_net_use use, an_weight_mode mode, double loss_scale,
+                        an_net **out, an_error *err)
 {
     an_net_options o = {.model = p->model,
                         .weights = p->weights,
@@ -56,6 +56,7 @@ an_status an_placed_net(const an_placed *p, int64_t batch, int64_t sequence,
                         .batch = batch,
                         .sequence = sequence,
                         .use = use,
+                        .mode = mode,
                         .loss_scale = loss_scale,
                         .product_limit = p->product_limit};
     return an_net_new(&o, out, err);

@@ -31,8 +31,8 @@ an_status an_placed_open(an_placed *p, const char *engine, an_numerics numerics,
 void an_placed_fini(an_placed *p);
 
 an_status an_placed_net(const an_placed *p, int64_t batch, int64_t sequence,
-                        an_net_use use, double loss_scale, an_net **out,
-                        an_error *err);
+                        an_net_use use, an_weight_mode mode, double loss_scale,
+                        an_net **out, an_error *err);
 
 /* Text from a net of one sequence. */
 an_status an_sample_text(an_net *net, const an_tokenizer *tokenizer,

@@ -72,6 +72,12 @@ static void put_progress(entries *e, const an_trainer *t)
     put_int(e, "progress.calm", p->scale.calm);
     put_real(e, "progress.best", p->best);
     if (t->o.minutes > 0) put_real(e, "progress.seconds", p->seconds);
+    if (!t->pending) return;
+    put_real(e, "pending.loss", t->last.loss);
+    put_real(e, "pending.lr", t->last.lr);
+    put_real(e, "pending.grad_norm", t->last.grad_norm);
+    put_real(e, "pending.loss_scale", t->last.loss_scale);
+    put_real(e, "pending.ms", t->last.ms);
 }
 
 static an_status read_int(const an_st *st, const char *key, int64_t *out,
@@ -158,6 +164,22 @@ static an_status read_progress(an_trainer *t, const an_st *st, an_error *err)
     return s;
 }
 
+static an_status read_pending(an_trainer *t, const an_st *st, an_error *err)
+{
+    an_step_report *r = &t->last;
+    if (!an_st_metadata(st, "pending.loss")) return AN_OK;
+    *r = (an_step_report){.step = t->progress.step,
+                          .tokens = t->progress.tokens};
+    t->pending = true;
+    an_status s = read_real(st, "pending.loss", &r->loss, err);
+    if (s == AN_OK) s = read_real(st, "pending.lr", &r->lr, err);
+    if (s == AN_OK) s = read_real(st, "pending.grad_norm", &r->grad_norm, err);
+    if (s == AN_OK)
+        s = read_real(st, "pending.loss_scale", &r->loss_scale, err);
+    if (s == AN_OK) s = read_real(st, "pending.ms", &r->ms, err);
+    return s;
+}
+
 static an_status load_weights(an_trainer *t, const an_st *model,
                               const an_st *state, an_error *err)
 {
@@ -178,6 +200,7 @@ an_status an_trainer_resume(an_trainer *t, an_error *err)
         s = check_model(t, err);
         if (s == AN_OK) s = check_settings(t, state, err);
         if (s == AN_OK) s = read_progress(t, state, err);
+        if (s == AN_OK) s = read_pending(t, state, err);
         if (s == AN_OK) s = load_weights(t, model, state, err);
         if (s == AN_OK) t->saved_step = t->first_step = t->progress.step;
     }

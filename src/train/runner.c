@@ -90,8 +90,8 @@ an_status an_runner_sample(an_runner *r, const an_sample_options *o,
 {
     an_status s = AN_OK;
     if (!r->sampling)
-        s = an_placed_net(&r->placed, 1, r->sequence, AN_NET_FORWARD, 1.0,
-                          &r->sampling, err);
+        s = an_placed_net(&r->placed, 1, r->sequence, AN_NET_FORWARD,
+                          AN_WEIGHT_STREAM, 1.0, &r->sampling, err);
     if (s != AN_OK) return s;
     return an_sample_text(r->sampling, r->placed.tokenizer, r->sequence, o, put,
                           ctx, err);
@@ -110,7 +110,7 @@ an_status an_runner_evaluate(an_runner *r, const char *const *data, int n_data,
     an_status s = an_dataset_open(&o, &d, err);
     if (s == AN_OK && !r->evaluating)
         s = an_placed_net(&r->placed, r->batch, r->sequence, AN_NET_FORWARD,
-                          1.0, &r->evaluating, err);
+                          AN_WEIGHT_STREAM, 1.0, &r->evaluating, err);
     double loss = 0;
     if (s == AN_OK) {
         int64_t n = an_dataset_windows(d, AN_SPLIT_VALIDATION);

@@ -38,15 +38,30 @@ static an_status open_data(an_trainer *t, an_error *err)
     return an_dataset_open(&o, &t->data, err);
 }
 
+/* Takes the run folder and what it holds. */
 static an_status open_run(an_trainer *t, an_error *err)
 {
-    if (!t->o.out) return AN_OK;
     an_status s = an_run_open(
         t->o.out, t->o.fresh ? AN_RUN_FRESH : AN_RUN_RESUME, &t->run, err);
-    if (s == AN_OK) s = an_trainer_resume(t, err);
+    return s == AN_OK ? an_trainer_resume(t, err) : s;
+}
+
+/* A run that is there is read before programs are made, since they may hold
+ * its weights; a new one is written to after all that can fail. */
+static bool opens_early(const an_trainer *t)
+{
+    return t->o.out && !t->o.fresh && an_path_exists(t->o.out);
+}
+
+static an_status begin_run(an_trainer *t, an_error *err)
+{
+    an_status s = AN_OK;
+    if (!t->o.out) return s;
+    if (!t->run) s = open_run(t, err);
     if (s == AN_OK && t->saved_step < 0) s = an_trainer_describe(t, err);
-    if (s == AN_OK) s = an_run_metrics_open(t->run, t->progress.step, err);
-    return s;
+    /* A pending step has no line yet. */
+    int64_t lines = t->progress.step - (t->pending ? 1 : 0);
+    return s == AN_OK ? an_run_metrics_open(t->run, lines, err) : s;
 }
 
 /* By steps, or by minutes: shares of the whole run. */
@@ -68,10 +83,12 @@ static an_status open_all(an_trainer *t, an_error *err)
     if (s != AN_OK) return s;
     t->progress =
         (an_progress){.scale = {.value = t->o.loss_scale}, .best = INFINITY};
+    if (opens_early(t)) s = open_run(t, err);
+    if (s != AN_OK) return s;
     s = an_placed_net(&t->placed, t->o.batch, t->o.sequence, AN_NET_TRAIN,
-                      t->o.loss_scale, &t->net, err);
+                      t->o.weights, t->o.loss_scale, &t->net, err);
     if (s == AN_OK) s = an_update_new(t->placed.weights, &t->update, err);
-    if (s == AN_OK) s = open_run(t, err);
+    if (s == AN_OK) s = begin_run(t, err);
     if (s == AN_OK) {
         an_net_set_scale(t->net, t->progress.scale.value);
         plan_schedule(t);
@@ -267,8 +284,40 @@ static an_status after_step(an_trainer *t, an_step_report *r, an_error *err)
     return s;
 }
 
+/* Weights have changed: gives them to the programs, or finds that this process
+ * cannot and saves what is needed to go on in another. */
+static an_status refresh(an_trainer *t, an_step_report *r, an_error *err)
+{
+    an_engine_facts facts;
+    an_engine_get_facts(t->placed.engine, &facts);
+    if (facts.compiles_left < 0 ||
+        facts.compiles_left >= an_net_refresh_compiles(t->net))
+        return an_net_refresh(t->net, err);
+    if (!t->run)
+        return an_fail(err, AN_EINVAL,
+                       "weights: the engine compiles no more in this process, "
+                       "and without a run folder nothing can go on in another");
+    r->restart = true;
+    t->pending = true;
+    t->last = *r;
+    return an_trainer_checkpoint(t, err);
+}
+
+static an_status finish_pending(an_trainer *t, an_step_report *out,
+                                an_error *err)
+{
+    an_step_report r = t->last;
+    r.restart = false;
+    t->pending = false;
+    t->saved_step = -1; /* what is saved is not the whole of the step */
+    an_status s = after_step(t, &r, err);
+    if (s == AN_OK) *out = r;
+    return s;
+}
+
 an_status an_trainer_step(an_trainer *t, an_step_report *out, an_error *err)
 {
+    if (t->pending) return finish_pending(t, out, err);
     an_step_report r = {.step = t->progress.step,
                         .tokens = t->progress.tokens,
                         .val_loss = NAN};
@@ -295,7 +344,8 @@ an_status an_trainer_step(an_trainer *t, an_step_report *out, an_error *err)
     r.step = ++t->progress.step;
     r.tokens = t->progress.tokens += tokens_per_step(t);
     r.ms = 1000 * t->last_seconds;
-    s = after_step(t, &r, err);
+    if (!r.skipped) s = refresh(t, &r, err);
+    if (s == AN_OK && !r.restart) s = after_step(t, &r, err);
     if (s == AN_OK) *out = r;
     return s;
 }
@@ -323,8 +373,8 @@ an_status an_trainer_sample(an_trainer *t, const an_sample_options *o,
 {
     an_status s = AN_OK;
     if (!t->sampling)
-        s = an_placed_net(&t->placed, 1, t->o.sequence, AN_NET_FORWARD, 1.0,
-                          &t->sampling, err);
+        s = an_placed_net(&t->placed, 1, t->o.sequence, AN_NET_FORWARD,
+                          AN_WEIGHT_STREAM, 1.0, &t->sampling, err);
     if (s != AN_OK) return s;
     return an_sample_text(t->sampling, t->placed.tokenizer, t->o.sequence, o,
                           put, ctx, err);
@@ -346,7 +396,7 @@ void an_trainer_get_plan(const an_trainer *t, an_train_plan *out)
         .sequence = t->o.sequence,
         .tokens_per_step = tokens_per_step(t),
         .steps = t->o.steps,
-        .first_step = t->first_step,
+        .first_step = t->first_step - (t->pending ? 1 : 0),
         .flops_per_step = net.flops * (double)t->o.accum,
         .parameter_bytes = parameters,
         .optimizer_bytes = optimizer,
@@ -363,5 +413,5 @@ void an_trainer_get_plan(const an_trainer *t, an_train_plan *out)
         .warmup = t->o.warmup < 0 ? t->o.steps / 10 : t->o.warmup,
         .steps_before = t->planned_steps,
         .resumed = t->first_step > 0,
-        .finished = is_finished(t)};
+        .finished = is_finished(t) && !t->pending};
 }

@@ -32,6 +32,10 @@ struct an_trainer {
     an_schedule schedule;
     an_run *run; /* NULL: nothing is written */
     an_progress progress;
+    /* A step whose update is done and whose rest (validation, metrics) waits
+     * for programs with the new weights, in the next process. */
+    bool pending;
+    an_step_report last;
     an_peak peak;          /* of the adjoints of the step at hand */
     int64_t first_step;    /* where this process began */
     int64_t saved_step;    /* -1: none */

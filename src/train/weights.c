@@ -170,17 +170,17 @@ an_status an_weight_surface(an_weights *w, int i, an_engine *engine,
     return AN_OK;
 }
 
-static void publish_row(const an_weights *w, const an_weight *x, int64_t row,
-                        unsigned char *to)
+static void copy_row(const an_weights *w, const an_weight *x, int64_t row,
+                     an_dtype dtype, unsigned char *to)
 {
     size_t n = (size_t)x->param->columns;
     const void *master = (const unsigned char *)x->master +
                          (size_t)row * n * an_dtype_size(w->dtype);
-    if (x->port.shape.dtype == w->dtype) {
+    if (dtype == w->dtype) {
         memcpy(to, master, n * an_dtype_size(w->dtype));
-    } else if (w->dtype == AN_FP32 && x->port.shape.dtype == AN_FP16) {
+    } else if (w->dtype == AN_FP32 && dtype == AN_FP16) {
         an_convert_float_to_half(n, master, (uint16_t *)(void *)to);
-    } else if (w->dtype == AN_FP64 && x->port.shape.dtype == AN_FP32) {
+    } else if (w->dtype == AN_FP64 && dtype == AN_FP32) {
         for (size_t k = 0; k < n; k++)
             ((float *)(void *)to)[k] = (float)((const double *)master)[k];
     } else {
@@ -190,13 +190,22 @@ static void publish_row(const an_weights *w, const an_weight *x, int64_t row,
     }
 }
 
+void an_weight_copy(const an_weights *w, int i, an_dtype dtype, void *to)
+{
+    const an_weight *x = &w->list[i];
+    size_t bytes = (size_t)x->param->columns * an_dtype_size(dtype);
+    for (int64_t row = 0; row < x->param->rows; row++)
+        copy_row(w, x, row, dtype, (unsigned char *)to + (size_t)row * bytes);
+}
+
 void an_weight_publish(const an_weights *w, int i, int64_t begin, int64_t end)
 {
     const an_weight *x = &w->list[i];
     if (!x->placed) return;
     unsigned char *data = an_surface_data(x->placed);
     for (int64_t row = begin; row < end; row++)
-        publish_row(w, x, row, data + (size_t)row * x->port.row_bytes);
+        copy_row(w, x, row, x->port.shape.dtype,
+                 data + (size_t)row * x->port.row_bytes);
 }
 
 void an_weights_publish(an_weights *w)

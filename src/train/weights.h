@@ -55,6 +55,8 @@ an_status an_weight_surface(an_weights *w, int i, an_engine *engine,
  * master. */
 void an_weight_publish(const an_weights *w, int i, int64_t begin, int64_t end);
 void an_weights_publish(an_weights *w); /* all of it */
+/* The whole master, rounded to `dtype`, dense. */
+void an_weight_copy(const an_weights *w, int i, an_dtype dtype, void *to);
 
 /* The tensors of a weight file: parts of every parameter, in an order fixed by
  * the model. The caller frees the list with an_free; data is borrowed. */

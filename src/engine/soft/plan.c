@@ -129,8 +129,11 @@ static an_status place_literal(an_plan *plan, const an_literal *l,
         an_status s = read_blob(plan, l, &data.out, err);
         if (s != AN_OK) return s;
     }
-    int buffer = an_plan_add_buffer(
-        plan, (an_buffer){.kind = AN_BUFFER_CONST, .data = data.in});
+    an_buffer b = {.kind = AN_BUFFER_CONST, .data = data.in};
+    if (l->kind == AN_LIT_BLOB)
+        b.size_bytes = (size_t)an_shape_count(&l->type->shape) *
+                       an_dtype_size(l->type->shape.dtype);
+    int buffer = an_plan_add_buffer(plan, b);
     if (buffer < 0) return an_plan_no_memory(err);
     *out = an_place_dense(buffer, l->type->shape.dtype, &l->type->shape);
     return AN_OK;

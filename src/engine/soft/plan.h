@@ -27,8 +27,9 @@ typedef struct an_buffer {
     an_buffer_kind kind;
     int port;
     const void *data;
-    size_t size_bytes, offset; /* WORK */
-    int first, last;           /* WORK: steps of its life; first -1: unused */
+    size_t size_bytes; /* WORK; CONST: of a weight file's tensor, else 0 */
+    size_t offset;     /* WORK */
+    int first, last;   /* WORK: steps of its life; first -1: unused */
 } an_buffer;
 
 /* Memory of one evaluation, as tiles see it. */

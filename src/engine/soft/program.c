@@ -193,26 +193,78 @@ static an_status compile(an_program *p, const an_source *source, an_error *err)
     return s;
 }
 
-static void count_program(an_engine *engine, int change)
+/* Takes a place among the live programs, and one of the compiles. */
+static an_status take_place(an_engine *engine, an_error *err)
+{
+    an_status s = AN_OK;
+    const an_limits *limits = &engine->limits;
+    pthread_mutex_lock(&engine->mutex);
+    if (limits->compiles && engine->n_compiles >= limits->compiles)
+        s = an_limits_fail_compile(limits, err);
+    else if (limits->live && engine->n_programs >= limits->live)
+        s = an_limits_fail_load(limits, err);
+    if (s == AN_OK) {
+        engine->n_compiles++;
+        engine->n_programs++;
+    }
+    pthread_mutex_unlock(&engine->mutex);
+    return s;
+}
+
+static void give_place(an_engine *engine)
 {
     pthread_mutex_lock(&engine->mutex);
-    engine->n_programs += change;
+    engine->n_programs--;
     pthread_mutex_unlock(&engine->mutex);
 }
 
-an_status an_engine_compile(an_engine *engine, const an_source *source,
-                            an_program **out, an_error *err)
+static an_status keep_text(an_program *p, const an_source *source,
+                           an_error *err)
+{
+    p->text_size = source->size;
+    p->text = an_arena_strndup(&p->arena, source->text, source->size);
+    if (source->function)
+        p->function = an_arena_strndup(&p->arena, source->function,
+                                       strlen(source->function));
+    return p->text && (p->function || !source->function)
+               ? AN_OK
+               : an_plan_no_memory(err);
+}
+
+static void free_program(an_program *p)
+{
+    an_plan_fini(&p->plan);
+    an_free(p->work);
+    an_free(p->scratch);
+    an_module_free(p->module);
+    an_arena_fini(&p->arena);
+    an_free(p);
+}
+
+/* A program that is not counted: the caller does. */
+static an_status make_program(an_engine *engine, const an_source *source,
+                              an_program **out, an_error *err)
 {
     an_program *p = an_alloc(sizeof *p);
     if (!p) return an_plan_no_memory(err);
     p->engine = engine;
     an_arena_init(&p->arena);
-    count_program(engine, 1);
-    an_status s = compile(p, source, err);
+    an_status s = keep_text(p, source, err);
+    if (s == AN_OK) s = compile(p, source, err);
     if (s == AN_OK)
         *out = p;
     else
-        an_program_free(p);
+        free_program(p);
+    return s;
+}
+
+an_status an_engine_compile(an_engine *engine, const an_source *source,
+                            an_program **out, an_error *err)
+{
+    an_status s = take_place(engine, err);
+    if (s != AN_OK) return s;
+    s = make_program(engine, source, out, err);
+    if (s != AN_OK) give_place(engine);
     return s;
 }
 
@@ -220,13 +272,48 @@ void an_program_free(an_program *p)
 {
     if (!p) return;
     an_fence_wait(p->engine->pool, &p->fence, AN_WRITE, NULL);
-    count_program(p->engine, -1);
-    an_plan_fini(&p->plan);
-    an_free(p->work);
-    an_free(p->scratch);
-    an_module_free(p->module);
-    an_arena_fini(&p->arena);
-    an_free(p);
+    give_place(p->engine);
+    free_program(p);
+}
+
+/* The constants of q, which was made from the same text, become p's. */
+static an_status take_constants(an_program *p, const an_program *q,
+                                an_error *err)
+{
+    an_status s = p->plan.n_buffers == q->plan.n_buffers
+                      ? AN_OK
+                      : an_fail(err, AN_EINVAL, "reload: another program");
+    for (int i = 0; s == AN_OK && i < p->plan.n_buffers; i++) {
+        const an_buffer *to = &p->plan.buffers[i], *from = &q->plan.buffers[i];
+        if (to->kind != AN_BUFFER_CONST) continue;
+        if (from->kind != to->kind || from->size_bytes != to->size_bytes)
+            return an_fail(err, AN_EINVAL, "reload: another program");
+        union {
+            const void *constant;
+            void *data;
+        } memory = {to->data}; /* the program's own arena */
+        memcpy(memory.data, from->data, to->size_bytes);
+    }
+    return s;
+}
+
+an_status an_program_reload(an_program *p, const an_blob *blobs, int n_blobs,
+                            an_error *err)
+{
+    if (p->engine->limits.reload == AN_CHIP_RELOAD_STALE) return AN_OK;
+    an_program *q = NULL;
+    an_source source = {.text = p->text,
+                        .size = p->text_size,
+                        .name = "reload",
+                        .function = p->function,
+                        .blobs = blobs,
+                        .n_blobs = n_blobs};
+    an_status s = make_program(p->engine, &source, &q, err);
+    if (s != AN_OK) return s;
+    an_fence_wait(p->engine->pool, &p->fence, AN_WRITE, NULL);
+    s = take_constants(p, q, err);
+    free_program(q);
+    return s;
 }
 
 int an_program_n_ports(const an_program *p, an_port_side side)

@@ -16,6 +16,9 @@ typedef struct an_phase {
 
 struct an_program {
     an_engine *engine;
+    char *text; /* of the source, for a reload */
+    size_t text_size;
+    char *function; /* NULL: not named */
     an_module *module;
     an_arena arena;
     an_plan plan;

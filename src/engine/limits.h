@@ -1,0 +1,31 @@
+/*
+ * What a process may do with an engine: how often it compiles, how many
+ * programs it holds, and whether a reload takes new weights. The chip's row has
+ * the numbers; a name like "soft:m4,compiles=20,live=30,reload=stale" replaces
+ * them, so that both answers to open questions can be tried.
+ */
+#ifndef AN_ENGINE_LIMITS_H
+#define AN_ENGINE_LIMITS_H
+
+#include "anemone/status.h"
+#include "chip/chips.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct an_limits {
+    int compiles; /* 0: no limit */
+    int live;
+    an_chip_reload reload;
+} an_limits;
+
+/* The chip's limits, with what follows the first comma of an engine's name. */
+an_status an_limits_read(const an_chip *chip, const char *name, an_limits *out,
+                         an_error *err);
+
+/* Fails as Apple's framework does. Source of domains, codes and texts:
+ * docs/rules.md R-90 and R-91. */
+an_status an_limits_fail_compile(const an_limits *limits, an_error *err);
+an_status an_limits_fail_load(const an_limits *limits, an_error *err);
+
+#endif
