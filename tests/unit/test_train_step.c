@@ -79,8 +79,8 @@ static void open_bench(bench *b, const char *kind, const char *engine,
         assert_non_null(b->values[i]);
         set_weight(b, i, b->m.weights[i]);
     }
-    must(an_placed_net(&b->p, STEP_BATCH, STEP_SEQUENCE, AN_NET_TRAIN, scale,
-                       &b->net, &err),
+    must(an_placed_net(&b->p, STEP_BATCH, STEP_SEQUENCE, AN_NET_TRAIN,
+                       AN_WEIGHT_STREAM, scale, &b->net, &err),
          &err);
     must(an_update_new(b->p.weights, &b->update, &err), &err);
 }
@@ -527,7 +527,9 @@ static void test_evaluations(void **state)
         must(an_placed_open(&p, "soft", AN_NUMERICS_IEEE, 1, AN_WEIGHTS_TRAIN,
                             &err),
              &err);
-        must(an_placed_net(&p, 1, 32, AN_NET_TRAIN, 1, &net, &err), &err);
+        must(an_placed_net(&p, 1, 32, AN_NET_TRAIN, AN_WEIGHT_STREAM, 1, &net,
+                           &err),
+             &err);
         an_net_get_facts(net, &facts[i]);
         n_layers[i] = p.model_facts.n_layers;
         count_evaluations(net, (int)n_layers[i]);
