@@ -10,7 +10,6 @@
 #include "grad/check.h"
 #include "ops/eval.h"
 
-
 #include <math.h>
 
 #define KEPT(...) ((const char *const[]){__VA_ARGS__})
