@@ -65,7 +65,8 @@ static void each(an_checker *c, const an_op *op,
                  void (*check)(an_checker *c, const an_node *n))
 {
     for (int i = 0; i < c->function->n_nodes; i++)
-        if (c->function->nodes[i]->op == op) check(c, c->function->nodes[i]);
+        if (an_op_is_form(c->function->nodes[i]->op, op))
+            check(c, c->function->nodes[i]);
 }
 
 static void shape_entries(an_checker *c, const an_node *n)

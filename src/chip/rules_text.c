@@ -14,7 +14,7 @@
 static bool is_one_of(const an_node *n, const an_op *const *ops)
 {
     for (int i = 0; ops[i]; i++)
-        if (n->op == ops[i]) return true;
+        if (an_op_is_form(n->op, ops[i])) return true;
     return false;
 }
 
@@ -329,7 +329,7 @@ static void shapes_are_known(an_checker *c)
 static int chain_length(const an_node *n, int most)
 {
     int length = 0;
-    while (n && n->op == &an_op_conv && length < most) {
+    while (n && an_op_is_form(n->op, &an_op_conv) && length < most) {
         const an_value *x = an_node_value(n, "x");
         length++;
         n = x ? x->def : NULL;
@@ -342,7 +342,9 @@ static void chains_are_short(an_checker *c)
     enum { MOST = 386 };
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
-        if (n->op != &an_op_conv || chain_length(n, MOST + 1) <= MOST) continue;
+        if (!an_op_is_form(n->op, &an_op_conv) ||
+            chain_length(n, MOST + 1) <= MOST)
+            continue;
         an_breach_at(c, n->line, n->column,
                      "conv: a chain of more than %d convolutions", MOST);
         return;
@@ -355,7 +357,7 @@ static void slices_not_on_inputs(an_checker *c)
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
         norm = norm || n->op == &an_op_rsqrt || n->op == &an_op_pow;
-        conv = conv || n->op == &an_op_conv;
+        conv = conv || an_op_is_form(n->op, &an_op_conv);
     }
     for (int i = 0; norm && conv && i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];

@@ -49,6 +49,14 @@ static const char *kind_text(char kind)
         return "a vector of bool constants";
     case 'f':
         return "a float constant";
+    case 'n':
+        return "an int or float constant";
+    case 'x':
+        return "a constant";
+    case 'l':
+        return "a list";
+    case 'u':
+        return "a tensor buffer";
     default:
         return "a string constant";
     }
@@ -72,9 +80,17 @@ static bool is_bool(an_dtype dtype)
     return dtype == AN_BOOL;
 }
 
+static bool is_number(an_dtype dtype)
+{
+    return an_dtype_is_int(dtype) || an_dtype_is_float(dtype);
+}
+
 static bool value_fits(const an_value *v, char kind)
 {
-    if (v->type->kind == AN_TYPE_STATE) return kind == 'd';
+    if (kind == 'x') return v->literal != NULL;
+    if (kind == 'l') return v->type->kind == AN_TYPE_LIST;
+    if (kind == 'u') return v->type->kind == AN_TYPE_BUFFER;
+    if (kind == 'd') return v->type->kind == AN_TYPE_STATE;
     if (v->type->kind != AN_TYPE_TENSOR) return false;
     switch (kind) {
     case 't':
@@ -92,6 +108,8 @@ static bool value_fits(const an_value *v, char kind)
         return is_constant(v, 1, is_bool);
     case 'f':
         return is_constant(v, 0, an_dtype_is_float);
+    case 'n':
+        return is_constant(v, 0, is_number);
     case 's':
         return v->literal && v->literal->kind == AN_LIT_STRINGS &&
                v->type->shape.rank == 0;
@@ -122,9 +140,9 @@ static an_status fail_kind(const an_node *n, const an_param *p,
                            const an_value *v, an_error *err)
 {
     char type[200];
-    bool constant = v && !v->literal && strchr("iIbBfsc", p->kind);
+    bool constant = v && !v->literal && strchr("iIbBfscnx", p->kind);
     bool file = v && v->literal && v->literal->kind == AN_LIT_BLOB &&
-                strchr("iIbBfs", p->kind);
+                strchr("iIbBfsn", p->kind);
     return an_node_fail(
         n, err, AN_ETYPE, "%.*s is %s%s, expected %s", (int)p->name_size,
         p->name, v ? an_type_text(v->type, type, sizeof type) : "a tuple",
@@ -201,7 +219,7 @@ an_status an_node_infer(const an_node *n, an_shape *out, bool *known,
     an_status s = n->op->shape(n, out, n->n_results, err);
     if (s != AN_OK) return s;
     for (int i = 0; i < n->n_results; i++)
-        if (!an_shape_valid(&out[i]) || !an_shape_known(&out[i]))
+        if (out[i].rank != AN_RANK_DECLARED && !an_shape_valid(&out[i]))
             return an_node_fail(n, err, AN_ETYPE, "result %d is too large", i);
     return AN_OK;
 }

@@ -13,14 +13,15 @@
 static bool set_type(an_builder *b, an_node *n, int i, const an_shape *shape)
 {
     an_value *v = n->results[i];
+    char declared[200], inferred[200];
+    if (!v->type && shape->rank == AN_RANK_DECLARED)
+        return an_node_fail(n, &b->err, AN_EUNSUPPORTED,
+                            "result %d has no declared type", i) == AN_OK;
     if (!v->type) {
         v->type = an_type_tensor(b->module, shape);
         return v->type || an_build_no_memory(b);
     }
-    char declared[200], inferred[200];
-    if (v->type->kind == AN_TYPE_TENSOR &&
-        an_shape_equal(&v->type->shape, shape))
-        return true;
+    if (an_type_admits(v->type, shape)) return true;
     an_node_fail(n, &b->err, AN_ETYPE, "%s is declared as %s, it is %s",
                  v->name ? v->name : "result",
                  an_type_text(v->type, declared, sizeof declared),

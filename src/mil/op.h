@@ -14,6 +14,8 @@
  *     i  int constant                I  vector of int constants
  *     b  bool constant               B  vector of bool constants
  *     f  float constant              s  string constant
+ *     n  int or float constant       x  constant of any type
+ *     l  list                        u  tensor buffer
  *
  * Defaults of vectors are one number, repeated as often as the shape rule
  * needs ("strides:I=1"). The order of parameters is the order of node->args.
@@ -43,7 +45,10 @@ typedef enum an_op_form {
 
 /* Types of the results, from the node's arguments. Checks all that the op
  * demands of them. `out` has room for `n` results, n as bound in the text (or
- * by the builder); the rule refuses another number. */
+ * by the builder); the rule refuses another number. What it cannot know before
+ * run time is a dimension of -1, what is no tensor a rank of
+ * AN_RANK_DECLARED: there the text's declared type stands. */
+enum { AN_RANK_DECLARED = -1 };
 typedef an_status an_shape_fn(const an_node *node, an_shape *out, int n,
                               an_error *err);
 
@@ -185,11 +190,14 @@ extern const an_op *const an_ops[AN_OP_COUNT];
  * programs use newer ops under older opsets); NULL: no such op. */
 const an_op *an_op_find(const char *name, size_t size, int opset);
 
+/* Are they forms of one op, of whatever opset? */
+bool an_op_is_form(const an_op *a, const an_op *b);
+
 /* A parameter of a row, read from its string. */
 typedef struct an_param {
     const char *name;
     size_t name_size;
-    char kind; /* t c v d i I b B f s */
+    char kind; /* t c v d i I b B f s n x l u */
     bool required;
     const char *preset; /* default's text, or NULL */
     size_t preset_size;

@@ -5,6 +5,8 @@
  */
 #include "mil/type.h"
 
+#include "mil/op.h"
+
 #include <assert.h>
 #include <limits.h>
 #include <stdio.h>
@@ -210,6 +212,18 @@ const char *an_type_text(const an_type *type, char *text, size_t size)
         break;
     }
     return text;
+}
+
+bool an_type_admits(const an_type *type, const an_shape *shape)
+{
+    if (shape->rank == AN_RANK_DECLARED) return true;
+    const an_shape *s = &type->shape;
+    if (type->kind != AN_TYPE_TENSOR || s->dtype != shape->dtype ||
+        s->rank != shape->rank)
+        return false;
+    for (int i = 0; i < s->rank; i++)
+        if (shape->dims[i] != -1 && s->dims[i] != shape->dims[i]) return false;
+    return true;
 }
 
 const an_type *an_type_copy(an_module *m, const an_type *type)

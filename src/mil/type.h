@@ -25,6 +25,10 @@ bool an_shape_valid(const an_shape *shape);
 /* No dimension is -1. */
 bool an_shape_known(const an_shape *shape);
 
+/* Is it a type of values that the shape rule's `shape` describes (op.h:
+ * an_shape_fn)? */
+bool an_type_admits(const an_type *type, const an_shape *shape);
+
 /* For messages: "fp16 [1, 4]", "a list", "a state of fp16 [1, 4]". */
 const char *an_type_text(const an_type *type, char *text, size_t size);
 /* A copy in another module; NULL without memory. */

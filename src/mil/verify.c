@@ -77,8 +77,7 @@ static an_status check_types(const check *c, const an_node *n)
     bool known = true;
     an_status s = an_node_infer(n, shapes, &known, c->err);
     for (int i = 0; s == AN_OK && known && i < n->n_results; i++) {
-        const an_type *t = n->results[i]->type;
-        if (t->kind != AN_TYPE_TENSOR || !an_shape_equal(&t->shape, &shapes[i]))
+        if (!an_type_admits(n->results[i]->type, &shapes[i]))
             s = an_node_fail(n, c->err, AN_ETYPE,
                              "%s has another type than the op gives",
                              n->results[i]->name);

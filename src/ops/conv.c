@@ -8,9 +8,6 @@
  */
 #include "ops/conv.h"
 
-/* Strides, dilations, pads: a count that no tensor axis can exceed. */
-#define LIMIT ((int64_t)1 << 14)
-
 /* False: the padded input is shorter than the kernel. */
 static bool axis_frame(const an_node *node, int i, an_conv_axis *a)
 {
@@ -41,21 +38,6 @@ bool an_conv_frame(const an_node *node, int i, an_conv_axis *a)
     return axis_frame(node, i, a);
 }
 
-/* An I parameter of `count` elements from `min` to LIMIT. */
-static an_status check_counts(const an_node *node, const char *param, int count,
-                              int64_t min, an_error *err)
-{
-    an_status s = an_rule_count(node, param, count, err);
-    for (int i = 0; s == AN_OK && i < count; i++) {
-        int64_t v = an_node_int_at(node, param, i);
-        if (v < min || v > LIMIT)
-            s = an_node_fail(node, err, AN_ETYPE,
-                             "%s[%d] is %lld, expected %lld to 2^14", param, i,
-                             (long long)v, (long long)min);
-    }
-    return s;
-}
-
 static an_status check_pad_type(const an_node *node, an_error *err)
 {
     static const char *const names[] = {"valid", "same", "same_lower",
@@ -72,9 +54,9 @@ static an_status check_pad_type(const an_node *node, an_error *err)
 static an_status check_settings(const an_node *node, int axes, an_error *err)
 {
     an_status s = check_pad_type(node, err);
-    if (s == AN_OK) s = check_counts(node, "strides", axes, 1, err);
-    if (s == AN_OK) s = check_counts(node, "dilations", axes, 1, err);
-    if (s == AN_OK) s = check_counts(node, "pad", 2 * axes, 0, err);
+    if (s == AN_OK) s = an_rule_counts(node, "strides", axes, 1, err);
+    if (s == AN_OK) s = an_rule_counts(node, "dilations", axes, 1, err);
+    if (s == AN_OK) s = an_rule_counts(node, "pad", 2 * axes, 0, err);
     return s;
 }
 

@@ -132,6 +132,18 @@ static void grad_real_div(an_vjp *v)
     an_vjp_add_broadcast(v, y, an_emit_scale(b, t, -1));
 }
 
+/* out = x - floor(x / y) y: dx = dout, dy = -dout floor(x / y) */
+static void grad_mod(an_vjp *v)
+{
+    an_builder *b = v->b;
+    an_value *x = x_of(v), *y = y_of(v);
+    an_vjp_add_broadcast(v, x, v->dy[0]);
+    if (!v->wants(v, y)) return;
+    an_value *q = an_emit_binary(b, "floor_div", v->get(v, x), v->get(v, y));
+    an_vjp_add_broadcast(
+        v, y, an_emit_scale(b, an_emit_binary(b, "mul", v->dy[0], q), -1));
+}
+
 /* y x^(y - 1), with few ops where y is one known number */
 static an_value *pow_slope(an_vjp *v)
 {
@@ -240,6 +252,11 @@ const an_op an_op_floor_div = {
     .cls = AN_CLASS_BINARY, .shape = shape_arithmetic,
     .kernel = an_kernel_scalar, .no_grad = flat, .cost = an_cost_result,
     .scalar = AN_SCALAR_floor_div};
+
+const an_op an_op_mod = {
+    .name = "mod", .since = 15, .params = "x:t y:t", .cls = AN_CLASS_BINARY,
+    .shape = shape_arithmetic, .kernel = an_kernel_scalar, .grad = grad_mod,
+    .cost = an_cost_result, .scalar = AN_SCALAR_mod};
 
 const an_op an_op_equal = {
     .name = "equal", .since = 15, .params = "x:t y:t", .cls = AN_CLASS_BINARY,

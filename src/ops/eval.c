@@ -93,7 +93,7 @@ static an_status run_kernel(run *r, const an_node *node, an_error *err)
 
 static an_status run_node(run *r, const an_node *node, an_error *err)
 {
-    if (node->op->cls == AN_CLASS_CONST) return AN_OK; /* read where used */
+    if (node->op == &an_op_const) return AN_OK; /* read where used */
     if (!node->op->kernel)
         return an_node_fail(node, err, AN_EUNSUPPORTED, "it has no kernel");
     an_status s = run_kernel(r, node, err);

@@ -43,6 +43,19 @@ static double sign(double x)
     return x > 0 ? 1 : x < 0 ? -1 : x;
 }
 
+/* ln(1 + e^x), which e^x beyond fp64 must not reach. */
+static double softplus(double x)
+{
+    return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+}
+
+/* The remainder with the sign of b. */
+static double modulo(double a, double b)
+{
+    double r = fmod(a, b);
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
 double an_scalar_exact(an_scalar fn, double a, double b, double c)
 {
     switch (fn) {
@@ -91,6 +104,42 @@ double an_scalar_exact(an_scalar fn, double a, double b, double c)
         return cos(a);
     case AN_SCALAR_logical_not:
         return a == 0;
+    case AN_SCALAR_relu6:
+        return smaller(larger(a, 0), 6);
+    case AN_SCALAR_softplus:
+        return softplus(a);
+    case AN_SCALAR_softsign:
+        return a / (1 + fabs(a));
+    case AN_SCALAR_tan:
+        return tan(a);
+    case AN_SCALAR_asin:
+        return asin(a);
+    case AN_SCALAR_acos:
+        return acos(a);
+    case AN_SCALAR_atan:
+        return atan(a);
+    case AN_SCALAR_sinh:
+        return sinh(a);
+    case AN_SCALAR_cosh:
+        return cosh(a);
+    case AN_SCALAR_atanh:
+        return atanh(a);
+    case AN_SCALAR_leaky_relu:
+        return a >= 0 ? a : b * a;
+    case AN_SCALAR_elu:
+        return a >= 0 ? a : b * expm1(a);
+    case AN_SCALAR_thresholded_relu:
+        return a < b ? 0 : a;
+    case AN_SCALAR_clamped_relu:
+        return smaller(a >= 0 ? a : b * a, c);
+    case AN_SCALAR_linear_activation:
+        return b * a + c;
+    case AN_SCALAR_scaled_tanh:
+        return b * tanh(c * a);
+    case AN_SCALAR_sigmoid_hard:
+        return smaller(larger(b * a + c, 0), 1);
+    case AN_SCALAR_softplus_parametric:
+        return b * softplus(c * a);
     case AN_SCALAR_log:
         return log(a + b);
     case AN_SCALAR_rsqrt:
@@ -109,6 +158,8 @@ double an_scalar_exact(an_scalar fn, double a, double b, double c)
         return a / b;
     case AN_SCALAR_floor_div:
         return floor(a / b);
+    case AN_SCALAR_mod:
+        return modulo(a, b);
     case AN_SCALAR_pow:
         return pow(a, b);
     case AN_SCALAR_maximum:

@@ -57,6 +57,23 @@ bool an_shape_broadcast(an_shape *out, const an_shape *b);
  * AN_MAX_COUNT. */
 an_status an_rule_size(const an_node *node, const an_shape *out, an_error *err);
 
+/* A string argument is one of `names`, which a blank separates. */
+an_status an_rule_choice(const an_node *node, const char *param,
+                         const char *names, an_error *err);
+/* An i parameter lies between min and max. */
+an_status an_rule_int(const an_node *node, const char *param, int64_t min,
+                      int64_t max, an_error *err);
+/* An I parameter has `count` elements from min to 2^14, which no kernel, step
+ * or padding exceeds. */
+an_status an_rule_counts(const an_node *node, const char *param, int count,
+                         int64_t min, an_error *err);
+/* A t or c parameter, when given, has this type and these dimensions. */
+an_status an_rule_shape(const an_node *node, const char *param,
+                        const an_shape *want, an_error *err);
+/* A t or c parameter, when given, has this rank (any: -1) and is an integer. */
+an_status an_rule_integers(const an_node *node, const char *param, int rank,
+                           an_error *err);
+
 /* A bias, when given, is [channels] of x's type. */
 an_status an_rule_bias(const an_node *node, int64_t channels, an_error *err);
 

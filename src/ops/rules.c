@@ -179,6 +179,72 @@ an_status an_rule_size(const an_node *node, const an_shape *out, an_error *err)
     return AN_OK;
 }
 
+/* Is `s` one of the words of `names`? */
+static bool is_word_of(an_str s, const char *names)
+{
+    for (const char *at = names; *at; at += strspn(at, " ")) {
+        size_t size = strcspn(at, " ");
+        if (s.size == size && memcmp(s.text, at, size) == 0) return true;
+        at += size;
+    }
+    return false;
+}
+
+an_status an_rule_choice(const an_node *node, const char *param,
+                         const char *names, an_error *err)
+{
+    an_str s = an_node_string(node, param);
+    if (is_word_of(s, names)) return AN_OK;
+    return an_node_fail(node, err, AN_ETYPE,
+                        "%s is \"%.*s\", expected one of: %s", param,
+                        (int)(s.size < 32 ? s.size : 32), s.text, names);
+}
+
+an_status an_rule_int(const an_node *node, const char *param, int64_t min,
+                      int64_t max, an_error *err)
+{
+    int64_t x = an_node_int(node, param);
+    if (x >= min && x <= max) return AN_OK;
+    return an_node_fail(node, err, AN_ETYPE,
+                        "%s is %lld, expected %lld to %lld", param,
+                        (long long)x, (long long)min, (long long)max);
+}
+
+an_status an_rule_counts(const an_node *node, const char *param, int count,
+                         int64_t min, an_error *err)
+{
+    an_status s = an_rule_count(node, param, count, err);
+    for (int i = 0; s == AN_OK && i < count; i++) {
+        int64_t v = an_node_int_at(node, param, i);
+        if (v < min || v > (int64_t)1 << 14)
+            s = an_node_fail(node, err, AN_ETYPE,
+                             "%s[%d] is %lld, expected %lld to 2^14", param, i,
+                             (long long)v, (long long)min);
+    }
+    return s;
+}
+
+an_status an_rule_shape(const an_node *node, const char *param,
+                        const an_shape *want, an_error *err)
+{
+    if (!an_node_given(node, param)) return AN_OK;
+    const an_shape *s = an_node_shape(node, param);
+    if (an_shape_equal(s, want)) return AN_OK;
+    return an_node_fail(node, err, AN_ETYPE, "%s is %s, expected %s", param,
+                        AN_SHAPE_STR(s), AN_SHAPE_STR(want));
+}
+
+an_status an_rule_integers(const an_node *node, const char *param, int rank,
+                           an_error *err)
+{
+    if (!an_node_given(node, param)) return AN_OK;
+    const an_shape *s = an_node_shape(node, param);
+    if (!an_dtype_is_int(s->dtype))
+        return an_node_fail(node, err, AN_ETYPE, "%s is %s, expected integers",
+                            param, AN_SHAPE_STR(s));
+    return rank < 0 ? AN_OK : an_rule_rank(node, param, rank, rank, err);
+}
+
 an_status an_rule_bias(const an_node *node, int64_t channels, an_error *err)
 {
     if (!an_node_given(node, "bias")) return AN_OK;

@@ -33,6 +33,11 @@ const an_op *an_op_find(const char *name, size_t size, int opset)
     return best;
 }
 
+bool an_op_is_form(const an_op *a, const an_op *b)
+{
+    return a == b || strcmp(a->name, b->name) == 0;
+}
+
 /* Reads one entry, "name:kind", "name:kind?" or "name:kind=default". */
 static void read_param(const char *entry, size_t size, an_param *out)
 {

@@ -311,8 +311,56 @@ def movements():
          torch.stack([x[k][:, j[k].long()] for k in range(2)]))
 
 
+def ramps():
+    x = away(rnd(2, 3, 1, 4, low=-8.0, high=8.0))
+    hard = lambda x, a, b: (a * x + b).clamp(0, 1)
+    unary("relu6", F.relu6, x)
+    unary("leaky_relu", lambda x: F.leaky_relu(x, 0.1), x, "alpha=0.1")
+    unary("clamped_relu", lambda x: torch.where(x >= 0, x, 0.3 * x).clamp(
+        max=1.5), x, "alpha=0.3 beta=1.5")
+    unary("clamped_relu", lambda x: torch.where(x >= 0, x, 0.3 * x).clamp(
+        max=-0.5), x, "alpha=0.3 beta=-0.5")
+    unary("thresholded_relu", lambda x: torch.where(x >= 0.7, x, 0.0), x,
+          "alpha=0.7")
+    unary("threshold", lambda x: x.clamp(min=0.7), x, "alpha=0.7")
+    unary("linear_activation", lambda x: 1.5 * x - 0.25, x,
+          "alpha=1.5 beta=-0.25")
+    unary("sigmoid_hard", lambda x: hard(x, 0.2, 0.5), x, "alpha=0.2 beta=0.5")
+    for x in (x, rnd(2, 3, 4)):
+        a, b = rnd(3), rnd(3)
+        by = lambda a: a.reshape(3, *[1] * (x.dim() - 2))
+        if x.dim() == 3:
+            a = torch.full((3,), 0.25)
+        case("prelu", "x alpha", "", [x, a], F.prelu(x, a))
+        case("softplus_parametric", "x alpha beta", "", [x, a, b],
+             by(a) * F.softplus(by(b) * x, threshold=1000))
+
+
+def curves():
+    x = away(rnd(2, 3, 1, 4))
+    unary("softplus", lambda x: F.softplus(x, threshold=1000), x * 8)
+    unary("softplus", lambda x: F.softplus(x, threshold=1e9),
+          torch.tensor([-1000.0, 1000.0]))
+    unary("softsign", F.softsign, x)
+    unary("elu", lambda x: F.elu(x, 0.7), x, "alpha=0.7")
+    unary("scaled_tanh", lambda x: 1.7 * torch.tanh(0.6 * x), x,
+          "alpha=1.7 beta=0.6")
+    small = away(rnd(2, 5, low=-0.9, high=0.9))
+    for op, fn in [("tan", torch.tan), ("asin", torch.asin),
+                   ("acos", torch.acos), ("atanh", torch.atanh)]:
+        unary(op, fn, small)
+    for op, fn in [("atan", torch.atan), ("sinh", torch.sinh),
+                   ("cosh", torch.cosh)]:
+        unary(op, fn, x)
+    x, y = rnd(2, 3), torch.tensor([1.7, -0.6, 0.9])
+    case("mod", "x y", "", [x, y], torch.remainder(x, y))
+    i = torch.tensor([-7, 7, 8, -8], dtype=torch.int32)
+    n = torch.tensor([3, -3, 3, 4], dtype=torch.int32)
+    case("mod", "x y", "", [i, n], torch.remainder(i, n))
+
+
 print("/* Written by cases.py: op, tensor parameters, constants, operands, "
       "results. */")
 for part in (unaries, binaries, pow_constants, casts, reductions, contractions,
-             convolutions, norms, movements):
+             convolutions, norms, movements, ramps, curves):
     part()

@@ -9,6 +9,7 @@
 #include "base/half.h"
 #include "grad/check.h"
 #include "mil/ir.h"
+#include "mil/number.h"
 #include "mil/op.h"
 #include "mil/type.h"
 #include "ops/eval.h"
@@ -22,10 +23,10 @@
 
 #include <cmocka.h>
 
-enum { MAX_TENSORS = 4, MAX_NUMBERS = 32 };
+enum { MAX_TENSORS = 6, MAX_NUMBERS = 32 };
 
 typedef struct op_case {
-    const char *op;
+    const char *op;     /* "gather", or "gather@16": as opset 16 has it */
     const char *params; /* tensor parameters, in the order of the operands */
     const char *consts; /* "axis=1 keep_dims=true" */
     int n_in;
@@ -42,6 +43,30 @@ static const op_case cases[] = {
 enum { N_CASES = sizeof cases / sizeof *cases };
 
 /* ---- building a case's function ---- */
+
+static int opset_of(const op_case *c)
+{
+    const char *at = strchr(c->op, '@');
+    return at ? (int)strtol(at + 1, NULL, 10) : 18;
+}
+
+static const an_op *row_of(const op_case *c)
+{
+    return an_op_find(c->op, strcspn(c->op, "@"), opset_of(c));
+}
+
+/* Is operand i of the case one that must be a constant? */
+static bool is_constant(const op_case *c, int i)
+{
+    const char *at = c->params;
+    an_param p;
+    if (strncmp(at, "values", 6) == 0) return false;
+    for (; i > 0; i--)
+        at = strchr(at, ' ') + 1;
+    const an_op *op = row_of(c);
+    return an_op_param(op, an_op_param_index(op, at, strcspn(at, " ")), &p) &&
+           p.kind == 'c';
+}
 
 /* The case with every float operand in another type. */
 static an_shape typed(an_shape s, an_dtype dtype)
@@ -73,6 +98,21 @@ static an_value *build_constant(an_builder *b, char kind, const char *text,
     return an_build_const(b, NULL, AN_TENSOR(AN_BOOL, n), bools);
 }
 
+/* Operand i of a case as a constant; `skip` numbers stand before it. */
+static an_value *build_operand(an_builder *b, const op_case *c, int i,
+                               int64_t skip, an_shape s)
+{
+    size_t n = (size_t)an_shape_count(&s);
+    void *data = an_alloc_array(n, an_dtype_size(s.dtype));
+    assert_non_null(data);
+    for (size_t k = 0; k < n; k++)
+        an_number_store_real(data, s.dtype, k, c->inputs[skip + (int64_t)k]);
+    an_value *value = an_build_const(b, NULL, s, data);
+    an_free(data);
+    if (!value) fail_msg("%s: operand %d", c->op, i);
+    return value;
+}
+
 /* Splits text at blanks, in place; returns the number of words. */
 static int split_words(char *text, char *words[MAX_NUMBERS])
 {
@@ -97,9 +137,10 @@ static void build_case(an_module *m, const op_case *c, an_dtype dtype)
     an_builder *b = NULL;
     an_error err = {0};
     int n_args = 0;
-    const an_op *op = an_op_find(c->op, strlen(c->op), 18);
+    int64_t skip = 0;
+    const an_op *op = row_of(c);
     if (!op) fail_msg("no op '%s'", c->op);
-    assert_int_equal(an_build_begin(m, "f", 18, &b, NULL), AN_OK);
+    assert_int_equal(an_build_begin(m, "f", opset_of(c), &b, NULL), AN_OK);
     snprintf(params, sizeof params, "%s", c->params);
     snprintf(consts, sizeof consts, "%s", c->consts);
     int n_words = split_words(params, words);
@@ -107,8 +148,11 @@ static void build_case(an_module *m, const op_case *c, an_dtype dtype)
     for (int i = 0; i < c->n_in; i++) {
         char name[16];
         snprintf(name, sizeof name, "values%d", i);
-        in[i] =
-            an_build_param(b, tuple ? name : words[i], typed(c->in[i], dtype));
+        an_shape s = typed(c->in[i], dtype);
+        in[i] = is_constant(c, i)
+                    ? build_operand(b, c, i, skip, s)
+                    : an_build_param(b, tuple ? name : words[i], s);
+        skip += an_shape_count(&s);
         if (!tuple)
             args[n_args++] = (an_arg){.param = words[i], .value = in[i]};
     }
@@ -127,9 +171,9 @@ static void build_case(an_module *m, const op_case *c, an_dtype dtype)
         args[n_args].param = words[i];
         args[n_args++].value = build_constant(b, p.kind, equals + 1, dtype);
     }
-    if (op->cls == AN_CLASS_CONST)
+    if (op == an_ops[AN_OP_const])
         out[0] = args[0].value;
-    else if (!an_build_n(b, c->op, "out", args, out, c->n_out))
+    else if (!an_build_n(b, op->name, "out", args, out, c->n_out))
         fail_msg("%s(%s): %s", c->op, c->consts, "refused");
     for (int i = 0; i < c->n_out; i++)
         an_build_result(b, out[i]);
@@ -139,19 +183,27 @@ static void build_case(an_module *m, const op_case *c, an_dtype dtype)
 
 /* ---- evaluating it ---- */
 
-/* Operands one by one, rounded to their types. */
+/* Operands that are no constants, rounded to their types; unused entries are
+ * NULL. */
 static void split_inputs(const op_case *c, an_dtype dtype,
                          const double *inputs[MAX_TENSORS])
 {
     const double *at = c->inputs;
+    int used = 0;
+    for (int i = 0; i < MAX_TENSORS; i++)
+        inputs[i] = NULL;
     for (int i = 0; i < c->n_in; i++) {
         an_shape s = typed(c->in[i], dtype);
         size_t n = (size_t)an_shape_count(&s);
+        if (is_constant(c, i)) {
+            at += n;
+            continue;
+        }
         double *data = an_alloc_array(n, sizeof *data);
         assert_non_null(data);
         for (size_t k = 0; k < n; k++)
             data[k] = an_num_ieee.round(&an_num_ieee, *at++, s.dtype);
-        inputs[i] = data;
+        inputs[used++] = data;
     }
 }
 
@@ -244,7 +296,7 @@ static void check_ieee(const op_case *c)
     an_module *m = NULL;
     const double *inputs[MAX_TENSORS];
     double *exact[MAX_TENSORS], *ieee[MAX_TENSORS];
-    const an_op *op = an_op_find(c->op, strlen(c->op), 18);
+    const an_op *op = row_of(c);
     bool once = op->cls == AN_CLASS_UNARY || op->cls == AN_CLASS_BINARY;
     assert_int_equal(an_module_new(&m, NULL), AN_OK);
     build_case(m, c, AN_FP16);
@@ -351,7 +403,7 @@ static void test_contract(void **state)
     (void)state;
     for (int i = 0; i < N_CASES; i++) {
         const op_case *c = &cases[i];
-        const an_op *op = an_op_find(c->op, strlen(c->op), 18);
+        const an_op *op = row_of(c);
         if (op->cls != AN_CLASS_CONTRACTION) continue;
         bool matrix = strcmp(c->op, "matmul") == 0 ||
                       (strcmp(c->op, "linear") == 0 && c->n_in == 2);
@@ -484,7 +536,7 @@ static bool is_finite(const op_case *c)
  * one for constants alone. */
 static bool is_differentiable(const op_case *c)
 {
-    const an_op *op = an_op_find(c->op, strlen(c->op), 18);
+    const an_op *op = row_of(c);
     bool other_pad = strstr(c->consts, "mode=reflect") ||
                      strstr(c->consts, "mode=replicate");
     return op->grad && is_finite(c) && !other_pad;
@@ -748,7 +800,7 @@ static void test_memory(void **state)
 static const op_case *case_of(const an_op *op, bool gradient)
 {
     for (int i = 0; i < N_CASES; i++)
-        if (strcmp(cases[i].op, op->name) == 0 &&
+        if (row_of(&cases[i]) == op &&
             (!gradient || is_differentiable(&cases[i])))
             return &cases[i];
     return NULL;
@@ -787,12 +839,12 @@ static void check_row(const an_op *op)
     if (!op->shape) fail_msg("%s: no shape rule", op->name);
     if (op->since < 15 || op->since > 18)
         fail_msg("%s: since is %d", op->name, op->since);
-    if (count_params(op, "tcvdiIbBfs") != an_op_n_params(op))
+    if (count_params(op, "tcvdiIbBfsnxlu") != an_op_n_params(op))
         fail_msg("%s: a parameter has an unknown kind", op->name);
     if (!has_class_fields(op))
         fail_msg("%s: its class has fields that are not set", op->name);
     if (op->scalar != AN_SCALAR_NONE &&
-        an_scalar_operands(op->scalar) != count_params(op, "tf"))
+        an_scalar_operands(op->scalar) != count_params(op, "tcf"))
         fail_msg("%s: parameters do not match the scalar function", op->name);
     if (an_op_find(op->name, strlen(op->name), 18) == NULL)
         fail_msg("%s: not found by name", op->name);

@@ -9,6 +9,8 @@
  */
 #include "engine/soft/plan.h"
 
+#include "mil/op.h"
+
 /* ---- nodes that are views ---- */
 
 /* A cast to the type that the elements are stored in, or identity. */
@@ -126,7 +128,7 @@ an_status an_plan_place(an_plan *plan, const an_place *results, an_error *err)
     for (int i = f->n_nodes - 1; i >= 0; i--) {
         const an_node *node = f->nodes[i];
         an_view view;
-        if (node->op->cls == AN_CLASS_CONST ||
+        if (node->op == &an_op_const ||
             !plan->n_readers[node->results[0]->id] ||
             !an_plan_view(plan, node, &view))
             continue;

@@ -341,7 +341,7 @@ static an_status add_steps(an_plan *plan, an_error *err)
         s.ready[f->params[i]->id] = true;
     for (int i = 0; i < f->n_nodes && status == AN_OK; i++) {
         const an_node *node = f->nodes[i];
-        if (node->op->cls == AN_CLASS_CONST || !is_live(plan, node)) continue;
+        if (node->op == &an_op_const || !is_live(plan, node)) continue;
         s.waiting[s.n_waiting++] = node;
         status = check_tensors(node, err);
     }
