@@ -129,7 +129,7 @@ static void defaults_are_written(an_checker *c)
     for (int i = 0; i < c->function->n_nodes; i++)
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
             for (int p = 0; rows[r].params[p]; p++)
-                if (c->function->nodes[i]->op == rows[r].op)
+                if (an_op_is_form(c->function->nodes[i]->op, rows[r].op))
                     report_missing(c, c->function->nodes[i], rows[r].params[p]);
 }
 

@@ -24,17 +24,28 @@ static an_status shape_gelu(const an_node *node, an_shape *out, int n,
     return an_shape_as_float(node, out, n, err);
 }
 
-static an_status shape_clip(const an_node *node, an_shape *out, int n,
-                            an_error *err)
+static an_status shape_bounds(const an_node *node, an_shape *out, int n,
+                              bool equal_fits, an_error *err)
 {
     double alpha = an_node_real(node, "alpha");
     double beta = an_node_real(node, "beta");
-    if (!(alpha < beta || (alpha == beta && node->opset < 17)))
+    if (!(alpha < beta || (alpha == beta && equal_fits)))
         return an_node_fail(node, err, AN_ETYPE,
-                            "alpha is %g and beta %g, expected alpha below "
-                            "beta",
-                            alpha, beta);
+                            "alpha is %g and beta %g, expected alpha %s beta",
+                            alpha, beta, equal_fits ? "up to" : "below");
     return an_shape_as_float(node, out, n, err);
+}
+
+static an_status shape_clip(const an_node *node, an_shape *out, int n,
+                            an_error *err)
+{
+    return shape_bounds(node, out, n, true, err);
+}
+
+static an_status shape_clip_ios17(const an_node *node, an_shape *out, int n,
+                                  an_error *err)
+{
+    return shape_bounds(node, out, n, false, err);
 }
 
 static an_status kernel_gelu(const an_eval *e, an_error *err)
@@ -175,4 +186,10 @@ const an_op an_op_clip = {
     .name = "clip", .since = 15, .params = "x:t alpha:f beta:f",
     .cls = AN_CLASS_UNARY, .shape = shape_clip, .kernel = an_kernel_scalar,
     .grad = grad_clip, .cost = an_cost_result, .scalar = AN_SCALAR_clip};
+
+const an_op an_op_clip_ios17 = {
+    .name = "clip", .since = 17, .params = "x:t alpha:f beta:f",
+    .cls = AN_CLASS_UNARY, .shape = shape_clip_ios17,
+    .kernel = an_kernel_scalar, .grad = grad_clip, .cost = an_cost_result,
+    .scalar = AN_SCALAR_clip};
 // clang-format on

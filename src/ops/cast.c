@@ -15,30 +15,31 @@ static an_status shape_const(const an_node *node, an_shape *out, int n,
     return s;
 }
 
-static bool can_cast_to(an_dtype dtype)
+/* A cast to one of the types of `names`. */
+static an_status shape_to(const an_node *node, an_shape *out, int n,
+                          const char *names, an_error *err)
 {
-    return an_dtype_in(dtype, AN_DOMAIN_FLOAT) || dtype == AN_BOOL ||
-           dtype == AN_INT8 || dtype == AN_INT16 || dtype == AN_INT32 ||
-           dtype == AN_UINT8 || dtype == AN_UINT16;
+    an_status s = an_rule_results(node, n, 1, err);
+    if (s == AN_OK) s = an_rule_domain(node, "x", AN_DOMAIN_ANY, err);
+    if (s == AN_OK) s = an_rule_choice(node, "dtype", names, err);
+    if (s != AN_OK) return s;
+    an_str name = an_node_string(node, "dtype");
+    out[0] = *an_node_shape(node, "x");
+    (void)an_dtype_find(name.text, name.size, &out[0].dtype);
+    return AN_OK;
 }
 
 static an_status shape_cast(const an_node *node, an_shape *out, int n,
                             an_error *err)
 {
-    an_status s = an_rule_results(node, n, 1, err);
-    if (s == AN_OK) s = an_rule_domain(node, "x", AN_DOMAIN_ANY, err);
-    if (s != AN_OK) return s;
-    an_str name = an_node_string(node, "dtype");
-    an_dtype to;
-    if (an_dtype_find(name.text, name.size, &to) && can_cast_to(to)) {
-        out[0] = *an_node_shape(node, "x");
-        out[0].dtype = to;
-        return AN_OK;
-    }
-    return an_node_fail(node, err, AN_ETYPE,
-                        "dtype is \"%.*s\", expected fp16, fp32, fp64, bool, "
-                        "int8, int16, int32, uint8 or uint16",
-                        (int)(name.size < 32 ? name.size : 32), name.text);
+    return shape_to(node, out, n, "fp16 fp32 fp64 int32 bool", err);
+}
+
+static an_status shape_cast_ios17(const an_node *node, an_shape *out, int n,
+                                  an_error *err)
+{
+    return shape_to(node, out, n,
+                    "fp16 fp32 fp64 int32 bool int8 int16 uint8 uint16", err);
 }
 
 /* A tensor of `shape` with one value, of the value's type (fp32 0 when it is
@@ -68,6 +69,22 @@ static an_status shape_fill(const an_node *node, an_shape *out, int n,
     }
     if ((s = an_rule_size(node, &r, err)) != AN_OK) return s;
     out[0] = r;
+    return AN_OK;
+}
+
+static an_status shape_fill_like(const an_node *node, an_shape *out, int n,
+                                 an_error *err)
+{
+    an_dtype dtype = AN_FP32;
+    an_status s = an_rule_results(node, n, 1, err);
+    if (s == AN_OK && an_node_given(node, "value")) {
+        s = an_rule_domain(node, "value", AN_DOMAIN_ANY, err);
+        if (s == AN_OK) s = an_rule_rank(node, "value", 0, 0, err);
+        dtype = an_node_shape(node, "value")->dtype;
+    }
+    if (s != AN_OK) return s;
+    out[0] = *an_node_shape(node, "ref_tensor");
+    out[0].dtype = dtype;
     return AN_OK;
 }
 
@@ -117,6 +134,11 @@ const an_op an_op_cast = {
     .shape = shape_cast, .kernel = an_kernel_scalar, .grad = grad_cast,
     .cost = an_cost_move, .scalar = AN_SCALAR_identity};
 
+const an_op an_op_cast_ios17 = {
+    .name = "cast", .since = 17, .params = "x:t dtype:s", .cls = AN_CLASS_UNARY,
+    .shape = shape_cast_ios17, .kernel = an_kernel_scalar, .grad = grad_cast,
+    .cost = an_cost_move, .scalar = AN_SCALAR_identity};
+
 const an_op an_op_identity = {
     .name = "identity", .since = 15, .params = "x:t", .cls = AN_CLASS_UNARY,
     .shape = an_shape_as_any, .kernel = an_kernel_scalar, .grad = grad_identity,
@@ -126,4 +148,10 @@ const an_op an_op_fill = {
     .name = "fill", .since = 15, .params = "shape:I value:c?",
     .cls = AN_CLASS_OTHER, .shape = shape_fill, .kernel = kernel_fill,
     .no_grad = "its operands are constants", .cost = an_cost_move};
+
+const an_op an_op_fill_like = {
+    .name = "fill_like", .since = 16, .params = "ref_tensor:t value:c?",
+    .cls = AN_CLASS_OTHER, .shape = shape_fill_like, .kernel = kernel_fill,
+    .no_grad = "its result does not depend on the operand's elements",
+    .cost = an_cost_move};
 // clang-format on

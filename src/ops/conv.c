@@ -8,24 +8,24 @@
  */
 #include "ops/conv.h"
 
-/* False: the padded input is shorter than the kernel. */
-static bool axis_frame(const an_node *node, int i, an_conv_axis *a)
+#include "ops/window.h"
+
+bool an_window_fit(const an_node *node, int i, an_window *w)
 {
     an_str type = an_node_string(node, "pad_type");
-    int64_t extent = (a->kernel - 1) * a->dilation + 1, after = 0;
-    a->before = 0;
+    w->before = w->after = 0;
     if (an_str_is(type, "custom")) {
-        a->before = an_node_int_at(node, "pad", 2 * i);
-        after = an_node_int_at(node, "pad", 2 * i + 1);
+        w->before = an_node_int_at(node, "pad", 2 * i);
+        w->after = an_node_int_at(node, "pad", 2 * i + 1);
     } else if (!an_str_is(type, "valid")) {
-        int64_t wanted = (a->in + a->stride - 1) / a->stride;
-        int64_t total = (wanted - 1) * a->stride + extent - a->in;
+        int64_t wanted = (w->in + w->stride - 1) / w->stride;
+        int64_t total = (wanted - 1) * w->stride + w->extent - w->in;
         if (total < 0) total = 0;
-        after = an_str_is(type, "same") ? (total + 1) / 2 : total / 2;
-        a->before = total - after;
+        w->after = an_str_is(type, "same") ? (total + 1) / 2 : total / 2;
+        w->before = total - w->after;
     }
-    int64_t room = a->in + a->before + after - extent;
-    a->out = room < 0 ? 0 : room / a->stride + 1;
+    int64_t room = w->in + w->before + w->after - w->extent;
+    w->out = room < 0 ? 0 : room / w->stride + 1;
     return room >= 0;
 }
 
@@ -35,25 +35,19 @@ bool an_conv_frame(const an_node *node, int i, an_conv_axis *a)
     a->kernel = an_node_shape(node, "weight")->dims[2 + i];
     a->stride = an_node_int_at(node, "strides", i);
     a->dilation = an_node_int_at(node, "dilations", i);
-    return axis_frame(node, i, a);
-}
-
-static an_status check_pad_type(const an_node *node, an_error *err)
-{
-    static const char *const names[] = {"valid", "same", "same_lower",
-                                        "custom"};
-    an_str type = an_node_string(node, "pad_type");
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (an_str_is(type, names[i])) return AN_OK;
-    return an_node_fail(
-        node, err, AN_ETYPE,
-        "pad_type is \"%.*s\", expected valid, same, same_lower or custom",
-        (int)(type.size < 32 ? type.size : 32), type.text);
+    an_window w = {.in = a->in,
+                   .extent = (a->kernel - 1) * a->dilation + 1,
+                   .stride = a->stride};
+    bool fits = an_window_fit(node, i, &w);
+    a->before = w.before;
+    a->out = w.out;
+    return fits;
 }
 
 static an_status check_settings(const an_node *node, int axes, an_error *err)
 {
-    an_status s = check_pad_type(node, err);
+    an_status s =
+        an_rule_choice(node, "pad_type", "valid same same_lower custom", err);
     if (s == AN_OK) s = an_rule_counts(node, "strides", axes, 1, err);
     if (s == AN_OK) s = an_rule_counts(node, "dilations", axes, 1, err);
     if (s == AN_OK) s = an_rule_counts(node, "pad", 2 * axes, 0, err);
@@ -290,6 +284,14 @@ static void cost_conv(const an_node *node, an_cost *out)
 // clang-format off
 const an_op an_op_conv = {
     .name = "conv", .since = 15,
+    .params = "x:t weight:t bias:c? strides:I=1 pad_type:s=valid pad:I=0 "
+              "dilations:I=1 groups:i=1",
+    .cls = AN_CLASS_CONTRACTION, .shape = shape_conv, .kernel = kernel_conv,
+    .grad = an_grad_conv, .cost = cost_conv, .contract = contract_conv};
+
+/* Weight and bias may be computed at run time. */
+const an_op an_op_conv_ios17 = {
+    .name = "conv", .since = 17,
     .params = "x:t weight:t bias:t? strides:I=1 pad_type:s=valid pad:I=0 "
               "dilations:I=1 groups:i=1",
     .cls = AN_CLASS_CONTRACTION, .shape = shape_conv, .kernel = kernel_conv,

@@ -298,6 +298,49 @@ static void cost_linear(const an_node *node, an_cost *out)
     out->flops *= 2 * (double)an_node_shape(node, "weight")->dims[1];
 }
 
+/*
+ * The two products that einsum knows: nchw,nwhu->nchu and chw,whr->chr. The
+ * last axis of x is summed with axis -3 of y; the others must agree or be 1.
+ */
+static an_status shape_einsum(const an_node *node, an_shape *out, int n,
+                              an_error *err)
+{
+    an_status s = an_rule_results(node, n, 1, err);
+    if (s != AN_OK) return s;
+    an_str text = an_node_string(node, "equation");
+    int rank = an_str_is(text, "nchw,nwhu->nchu") ? 4
+               : an_str_is(text, "chw,whr->chr")  ? 3
+                                                  : 0;
+    if (rank == 0)
+        return an_node_fail(node, err, AN_ETYPE,
+                            "equation is \"%.*s\", expected one of: "
+                            "nchw,nwhu->nchu chw,whr->chr",
+                            (int)(text.size < 32 ? text.size : 32), text.text);
+    bool fits = an_node_n_tensors(node) == 2;
+    const an_shape *x = &an_node_tensor(node, 0)->type->shape;
+    const an_shape *y = fits ? &an_node_tensor(node, 1)->type->shape : x;
+    fits = fits && x->rank == rank && y->rank == rank && x->dtype == y->dtype &&
+           an_dtype_in(x->dtype, AN_DOMAIN_NUMBER) &&
+           x->dims[rank - 1] == y->dims[rank - 3];
+    an_shape r = *x, lead = {.dtype = x->dtype, .rank = 1};
+    r.dims[rank - 1] = fits ? y->dims[rank - 1] : 1;
+    for (int i = 0; fits && i < rank; i++) {
+        if (i != rank - 2 && (rank == 3 || i != 0)) continue;
+        an_shape other = {.dtype = x->dtype, .rank = 1, .dims = {y->dims[i]}};
+        lead.dims[0] = x->dims[i];
+        fits = an_shape_broadcast(&lead, &other);
+        r.dims[i] = lead.dims[0];
+    }
+    if (!fits)
+        return an_node_fail(node, err, AN_ETYPE,
+                            "values are %s and %s, expected two tensors that "
+                            "fit %.*s",
+                            AN_SHAPE_STR(x), AN_SHAPE_STR(y), (int)text.size,
+                            text.text);
+    if ((s = an_rule_size(node, &r, err)) == AN_OK) out[0] = r;
+    return s;
+}
+
 // clang-format off
 const an_op an_op_matmul = {
     .name = "matmul", .since = 15,
@@ -311,4 +354,8 @@ const an_op an_op_linear = {
     .name = "linear", .since = 15, .params = "x:t weight:t bias:t?",
     .cls = AN_CLASS_CONTRACTION, .shape = shape_linear, .kernel = kernel_linear,
     .grad = grad_linear, .cost = cost_linear, .contract = contract_linear};
+
+const an_op an_op_einsum = {
+    .name = "einsum", .since = 15, .params = "values:v equation:s",
+    .cls = AN_CLASS_OTHER, .shape = shape_einsum};
 // clang-format on

@@ -105,6 +105,25 @@ static an_status shape_squeeze(const an_node *node, an_shape *out, int n,
     return AN_OK;
 }
 
+/* [product of the axes before, product of those from axis on] */
+static an_status shape_flatten2d(const an_node *node, an_shape *out, int n,
+                                 an_error *err)
+{
+    an_status s = an_rule_results(node, n, 1, err);
+    if (s == AN_OK) s = an_rule_domain(node, "x", AN_DOMAIN_ANY, err);
+    if (s != AN_OK) return s;
+    const an_shape *x = an_node_shape(node, "x");
+    int64_t axis = an_node_int(node, "axis");
+    s = an_rule_int(node, "axis", -x->rank, x->rank, err);
+    if (s != AN_OK) return s;
+    if (axis < 0) axis += x->rank;
+    an_shape r = {.dtype = x->dtype, .rank = 2, .dims = {1, 1}};
+    for (int i = 0; i < x->rank; i++)
+        r.dims[i < axis ? 0 : 1] *= x->dims[i];
+    if ((s = an_rule_size(node, &r, err)) == AN_OK) out[0] = r;
+    return s;
+}
+
 static bool view_reshape(const an_node *node, an_view *out)
 {
     (void)node;
@@ -173,6 +192,11 @@ const an_op an_op_expand_dims = {
 const an_op an_op_squeeze = {
     .name = "squeeze", .since = 15, .params = "x:t axes:I?",
     .cls = AN_CLASS_VIEW, .shape = shape_squeeze, .kernel = an_kernel_view,
+    .grad = grad_reshape, .cost = an_cost_move, .view = view_reshape};
+
+const an_op an_op_flatten2d = {
+    .name = "flatten2d", .since = 15, .params = "x:t axis:i=1",
+    .cls = AN_CLASS_VIEW, .shape = shape_flatten2d, .kernel = an_kernel_view,
     .grad = grad_reshape, .cost = an_cost_move, .view = view_reshape};
 
 const an_op an_op_transpose = {

@@ -1,4 +1,6 @@
-/* Parts and repetitions of a tensor: slice_by_size, slice_by_index, pad, tile.
+/*
+ * Parts and repetitions of a tensor: slice_by_size, slice_by_index,
+ * slice_update, reverse, crop, pad, tile.
  */
 #include "ops/ops.h"
 
@@ -139,6 +141,82 @@ static bool view_slice_by_index(const an_node *node, an_view *out)
         out->length[i] = p.length;
     }
     return true;
+}
+
+/* update has the shape of the slice, squeezed axes gone. */
+static an_status shape_slice_update(const an_node *node, an_shape *out, int n,
+                                    an_error *err)
+{
+    an_shape slice;
+    an_status s = shape_slice_by_index(node, &slice, n, err);
+    if (s == AN_OK) s = an_rule_shape(node, "update", &slice, err);
+    if (s == AN_OK) out[0] = *an_node_shape(node, "x");
+    return s;
+}
+
+static an_status shape_reverse(const an_node *node, an_shape *out, int n,
+                               an_error *err)
+{
+    an_shape r;
+    bool marked[AN_MAX_RANK];
+    an_status s = an_shape_as_any(node, &r, n, err);
+    if (s == AN_OK) s = an_rule_axes(node, "axes", r.rank, marked, err);
+    if (s == AN_OK) out[0] = r;
+    return s;
+}
+
+static bool view_reverse(const an_node *node, an_view *out)
+{
+    const an_shape *x = an_node_shape(node, "x");
+    bool marked[AN_MAX_RANK];
+    (void)an_rule_axes(node, "axes", x->rank, marked, NULL);
+    *out = (an_view){.kind = AN_VIEW_SLICE};
+    for (int i = 0; i < x->rank; i++) {
+        out->begin[i] = marked[i] ? x->dims[i] - 1 : 0;
+        out->stride[i] = marked[i] ? -1 : 1;
+        out->length[i] = x->dims[i];
+    }
+    return true;
+}
+
+/* crop_height and crop_width: elements off both ends of the last two axes. */
+static bool crop_view(const an_node *node, an_view *out)
+{
+    static const char *const params[] = {"crop_height", "crop_width"};
+    const an_shape *x = an_node_shape(node, "x");
+    bool fits = true;
+    *out = (an_view){.kind = AN_VIEW_SLICE};
+    for (int i = 0; i < x->rank; i++) {
+        int at = i - (x->rank - 2);
+        int64_t first = at < 0 ? 0 : an_node_int_at(node, params[at], 0);
+        int64_t last = at < 0 ? 0 : an_node_int_at(node, params[at], 1);
+        out->begin[i] = first;
+        out->stride[i] = 1;
+        out->length[i] = x->dims[i] - first - last;
+        fits = fits && first >= 0 && last >= 0 && out->length[i] > 0;
+    }
+    return fits;
+}
+
+static an_status shape_crop(const an_node *node, an_shape *out, int n,
+                            an_error *err)
+{
+    an_view v;
+    an_shape r;
+    an_status s = an_shape_as_float(node, &r, n, err);
+    if (s == AN_OK) s = an_rule_rank(node, "x", 3, AN_MAX_RANK, err);
+    if (s == AN_OK) s = an_rule_count(node, "crop_height", 2, err);
+    if (s == AN_OK) s = an_rule_count(node, "crop_width", 2, err);
+    if (s != AN_OK) return s;
+    if (!crop_view(node, &v))
+        return an_node_fail(node, err, AN_ETYPE,
+                            "x is %s, expected crops of 0 or more that leave "
+                            "an element",
+                            AN_SHAPE_STR(&r));
+    for (int i = 0; i < r.rank; i++)
+        r.dims[i] = v.length[i];
+    out[0] = r;
+    return AN_OK;
 }
 
 /* Elements before and after axis i; pad lists the last axes. */
@@ -361,6 +439,22 @@ const an_op an_op_slice_by_index = {
     .cls = AN_CLASS_VIEW, .shape = shape_slice_by_index,
     .kernel = an_kernel_view, .grad = grad_slice, .cost = an_cost_move,
     .view = view_slice_by_index};
+
+const an_op an_op_slice_update = {
+    .name = "slice_update", .since = 18,
+    .params = "x:t update:t begin:I end:I stride:I=1 begin_mask:B=false "
+              "end_mask:B=false squeeze_mask:B=false",
+    .cls = AN_CLASS_OTHER, .shape = shape_slice_update};
+
+const an_op an_op_reverse = {
+    .name = "reverse", .since = 15, .params = "x:t axes:I?",
+    .cls = AN_CLASS_VIEW, .shape = shape_reverse, .kernel = an_kernel_view,
+    .grad = grad_slice, .cost = an_cost_move, .view = view_reverse};
+
+const an_op an_op_crop = {
+    .name = "crop", .since = 15, .params = "x:t crop_height:I crop_width:I",
+    .cls = AN_CLASS_VIEW, .shape = shape_crop, .kernel = an_kernel_view,
+    .grad = grad_slice, .cost = an_cost_move, .view = crop_view};
 
 const an_op an_op_pad = {
     .name = "pad", .since = 15,

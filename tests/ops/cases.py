@@ -8,6 +8,7 @@ the results. Operands are drawn so that no case lies at a kink (ties of max,
 zeros of abs), because gradients are checked at the same points.
 """
 import math
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -359,8 +360,149 @@ def curves():
     case("mod", "x y", "", [i, n], torch.remainder(i, n))
 
 
+def quantised():
+    q = torch.tensor([[-128, 127, 3], [0, -5, 9]], dtype=torch.int8)
+    u = torch.tensor([[0, 255, 3], [7, 1, 9]], dtype=torch.uint8)
+    half, scales = torch.tensor(0.5), torch.tensor([0.5, 2.0])
+    zero, zeros = torch.tensor(3, dtype=torch.int8), torch.tensor(
+        [1, -2], dtype=torch.int8)
+    names = "quantized_data scale zero_point"
+    affine = "constexpr_affine_dequantize@16"
+    case(affine, names, "axis=0", [q, half, zero], 0.5 * (q.double() - 3))
+    per = scales[:, None] * (q.double() - zeros.double()[:, None])
+    case(affine, names, "axis=0", [q, scales, zeros], per)
+    case(affine, names, "axis=-1", [
+        u, torch.tensor([1.0, 2.0, 0.25]), torch.tensor(4, dtype=torch.uint8)],
+        torch.tensor([1.0, 2.0, 0.25]) * (u.double() - 4))
+    case("dequantize", "input scale", "", [q, half], 0.5 * q.double())
+    case("dequantize", "input scale zero_point", "axis=0", [q, scales, zeros],
+         per)
+    x = torch.tensor([[0.25, 0.75, -1000.0], [1.3, -2.6, 400.0]])
+    fit = lambda y, lo, hi: y.round().clamp(lo, hi)
+    case("quantize", "input scale", "output_dtype=int8", [x, half],
+         fit(x / 0.5, -128, 127).to(torch.int8))
+    case("quantize", "input scale zero_point", "axis=0 output_dtype=int8",
+         [x, scales, zeros],
+         fit((x / scales[:, None]).round() + zeros.double()[:, None], -128,
+             127).to(torch.int8))
+    case("quantize", "input scale zero_point", "output_dtype=uint8",
+         [x, half, torch.tensor(3, dtype=torch.uint8)],
+         fit((x / 0.5).round() + 3, 0, 255).to(torch.uint8))
+    d, s, o = q.repeat(2, 2), rnd(2, 3), torch.tensor(
+        [[1, 2, 3], [4, 5, 6]], dtype=torch.int8)
+    wide = lambda t: t.double().repeat_interleave(2, 0).repeat_interleave(2, 1)
+    block = "constexpr_blockwise_shift_scale"
+    case(block, "data scale", "", [d, s], wide(s) * d.double())
+    case(block, "data scale offset", "", [d, s, o],
+         wide(s) * (d.double() - wide(o)))
+    for op in ("constexpr_cast@16", "constexpr_cast@18"):
+        h = torch.tensor([1.5, -2.0], dtype=torch.float16)
+        case(op, "source_val", "output_dtype=fp32", [h], h.double())
+
+
+def forms():
+    x = rnd(2, 3, 4)
+    b = torch.tensor([True, False])
+    case("cast@15", "x", "dtype=fp64", [b], b.double())
+    case("cast@15", "x", "dtype=fp32", [x], x)
+    unary("clip@15", lambda x: x.clamp(-0.7, 0.9), x, "alpha=-0.7 beta=0.9")
+    unary("clip@16", lambda x: x.clamp(0.5, 0.5), x[0, :0 + 1],
+          "alpha=0.5 beta=0.5")
+    y, w, c = rnd(1, 2, 5), rnd(3, 2, 3), rnd(3)
+    case("conv@16", "x weight bias", "", [y, w, c], F.conv1d(y, w, c))
+    i = torch.tensor([2, -1], dtype=torch.int32)
+    case("gather@15", "x indices", "axis=1", [x, i], x[:, i.long()])
+    case("gather@16", "x indices", "axis=1 batch_dims=1",
+         [x, i[:, None]], torch.stack([x[0, 2:], x[1, 2:]]))
+    k = torch.tensor([[[2, -1, 0, 1]], [[0, 0, 1, 2]]], dtype=torch.int32)
+    for op in ("gather_along_axis@15", "gather_along_axis"):
+        case(op, "x indices", "axis=1", [x, k],
+             x.gather(1, k.long() % 3))
+        case(op, "x indices", "axis=-1", [x[:, :1], k],
+             x[:, :1].gather(2, k.long() % 4))
+    case("fill_like", "ref_tensor", "value=0.5", [x],
+         torch.full((2, 3, 4), 0.5))
+
+
+def attentions():
+    op, names = "scaled_dot_product_attention", "query key value"
+    sdpa = F.scaled_dot_product_attention
+    q, k, v = rnd(2, 2, 3, 4), rnd(2, 2, 5, 4), rnd(2, 2, 5, 2)
+    case(op, names, "", [q, k, v], sdpa(q, k, v))
+    case(op, names, "", [q[0], k[0], v[0]], sdpa(q[0], k[0], v[0]))
+    m = rnd(3, 5)
+    case(op, names + " attn_mask", "", [q, k, v, m], sdpa(q, k, v, m))
+    m = rnd(2, 1, 1, 5)
+    case(op, names + " attn_mask", "", [q, k, v, m], sdpa(q, k, v, m))
+    b = torch.ones(3, 5).tril(1).bool()
+    case(op, names + " attn_mask", "", [q, k, v, b], sdpa(q, k, v, b))
+    g, h = k[:, :1], v[:, :1]
+    case(op, names, "", [q, g, h], sdpa(q, g.expand(2, 2, 5, 4),
+                                        h.expand(2, 2, 5, 2)))
+
+
+def pools():
+    x = rnd(1, 2, 5, 7)
+    l2 = lambda t, k, s: torch.sqrt(F.avg_pool2d(t * t, k, s) * k[0] * k[1])
+    valid, custom = "pad_type=valid", "pad_type=custom"
+    case("max_pool", "x", "kernel_sizes=2,3 strides=2,2 " + valid, [x],
+         F.max_pool2d(x, (2, 3), 2))
+    case("max_pool", "x", "kernel_sizes=3,3 pad=1,1,1,1 " + custom, [x],
+         F.max_pool2d(x, 3, 1, 1))
+    case("max_pool", "x", "kernel_sizes=2,2 strides=3,2 ceil_mode=true " +
+         valid, [x], F.max_pool2d(x, 2, (3, 2), ceil_mode=True))
+    case("max_pool", "x", "kernel_sizes=3,3 strides=2,2 pad_type=same", [x],
+         F.max_pool2d(F.pad(x, (1, 1, 1, 1), value=-math.inf), 3, 2))
+    case("max_pool", "x", "kernel_sizes=3 " + valid, [x[0]],
+         F.max_pool1d(x[0], 3, 1))
+    case("avg_pool", "x", "kernel_sizes=2,3 strides=2,2 " + valid, [x],
+         F.avg_pool2d(x, (2, 3), 2))
+    for inside in (True, False):
+        case("avg_pool", "x", "kernel_sizes=3,3 strides=2,2 pad=1,1,1,1 "
+             "exclude_padding_from_average=%s " % str(inside).lower() + custom,
+             [x], F.avg_pool2d(x, 3, 2, 1, count_include_pad=not inside))
+    case("avg_pool", "x", "kernel_sizes=2,2,2 " + valid, [x[None]],
+         F.avg_pool3d(x[None], 2, 1))
+    case("l2_pool", "x", "kernel_sizes=2,3 strides=1,2 " + valid, [x],
+         l2(x, (2, 3), (1, 2)))
+
+
+def moves():
+    x = rnd(2, 3, 4)
+    case("flatten2d", "x", "", [x], x.reshape(2, 12))
+    case("flatten2d", "x", "axis=-1", [x], x.reshape(6, 4))
+    case("flatten2d", "x", "axis=3", [x], x.reshape(24, 1))
+    case("reverse", "x", "axes=0,-1", [x], x.flip(0, 2))
+    case("reverse", "x", "", [x], x.flip(0, 1, 2))
+    case("crop", "x", "crop_height=1,0 crop_width=1,2", [x], x[:, 1:, 1:2])
+    z = away(x, 0.2)
+    ops = [("reduce_l1_norm", lambda x, d, k: x.abs().sum(d, keepdim=k), z),
+           ("reduce_l2_norm", lambda x, d, k: (x * x).sum(
+               d, keepdim=k).sqrt(), z),
+           ("reduce_log_sum", lambda x, d, k: x.sum(d, keepdim=k).log(),
+            z.abs()),
+           ("reduce_prod", lambda x, d, k: (x.prod(1, keepdim=True) if d == (
+               1,) else x.prod(0, keepdim=True).prod(
+                   1, keepdim=True).prod(2, keepdim=True)).reshape(
+                       x.sum(d, keepdim=k).shape), z)]
+    for op, fn, a in ops:
+        for axes, d in [("axes=1", (1,)), ("", (0, 1, 2))]:
+            case(op, "x", axes + " keep_dims=true", [a], fn(a, d, True))
+            case(op, "x", axes, [a], fn(a, d, False))
+    t = torch.tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 0.0]])
+    first = lambda x, d, k, pick: torch.from_numpy(
+        pick(x.numpy(), d, keepdims=k)).int()
+    for op, pick in (("reduce_argmax", np.argmax), ("reduce_argmin",
+                                                    np.argmin)):
+        for name in (op, op + "@15"):
+            case(name, "x", "", [t], first(t, -1, False, pick))
+            case(name, "x", "axis=0 keep_dims=true", [t],
+                 first(t, 0, True, pick))
+
+
 print("/* Written by cases.py: op, tensor parameters, constants, operands, "
       "results. */")
 for part in (unaries, binaries, pow_constants, casts, reductions, contractions,
-             convolutions, norms, movements, ramps, curves):
+             convolutions, norms, movements, ramps, curves, quantised, forms, attentions,
+             pools, moves):
     part()

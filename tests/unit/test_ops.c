@@ -105,8 +105,13 @@ static an_value *build_operand(an_builder *b, const op_case *c, int i,
     size_t n = (size_t)an_shape_count(&s);
     void *data = an_alloc_array(n, an_dtype_size(s.dtype));
     assert_non_null(data);
-    for (size_t k = 0; k < n; k++)
-        an_number_store_real(data, s.dtype, k, c->inputs[skip + (int64_t)k]);
+    for (size_t k = 0; k < n; k++) {
+        double x = c->inputs[skip + (int64_t)k];
+        if (an_dtype_is_float(s.dtype))
+            an_number_store_real(data, s.dtype, k, x);
+        else
+            an_number_store_int(data, s.dtype, k, (int64_t)x);
+    }
     an_value *value = an_build_const(b, NULL, s, data);
     an_free(data);
     if (!value) fail_msg("%s: operand %d", c->op, i);

@@ -20,7 +20,7 @@ typedef struct complaint {
 static const complaint complaints[] = {
     {"tensor<fp16, [2, 3]> x", "fp16 r",
      "cast(dtype = string(\"int4\"), x = x)",
-     "cast: dtype is \"int4\", expected fp16, fp32, fp64, bool, int8, int16, int32, uint8 or uint16"},
+     "cast: dtype is \"int4\", expected one of: fp16 fp32 fp64 int32 bool int8 int16 uint8 uint16"},
     {"tensor<bf16, [2, 3]> x", "fp16 r",
      "cast(dtype = string(\"fp16\"), x = x)",
      "cast: x is bf16 [2, 3], expected a number or bool type"},
@@ -176,7 +176,7 @@ static const complaint complaints[] = {
      "conv: pad[3] is -1, expected 0 to 2^14"},
     {"tensor<fp16, [1, 4, 5, 6]> x, tensor<fp16, [2, 4, 1, 1]> w", "fp16 r",
      "conv(pad_type = string(\"full\"), weight = w, x = x)",
-     "conv: pad_type is \"full\", expected valid, same, same_lower or custom"},
+     "conv: pad_type is \"full\", expected one of: valid same same_lower custom"},
     {"tensor<fp16, [1, 4, 5, 6]> x, tensor<fp16, [2, 4, 1, 1]> w, tensor<fp16, [4]> b", "fp16 r",
      "conv(bias = b, weight = w, x = x)",
      "conv: bias is fp16 [4], expected [2]"},
