@@ -105,7 +105,8 @@ AN_API void an_text_free(char *text);
 AN_API an_status an_mil_verify(const an_module *module, const char *pass,
                                an_error *err);
 
-/* Reads and parses PATH: a .mil file. */
+/* Reads and parses PATH: a .mil file, or a compiled model's folder
+ * (.mlmodelc), whose model.mil is read. */
 AN_API an_status an_mil_load(const char *path, an_module **out, an_error *err);
 
 /*

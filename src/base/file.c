@@ -330,6 +330,12 @@ an_status an_dir_remove(const char *path, an_error *err)
     return remove_tree(path, 0, err);
 }
 
+bool an_path_is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 bool an_path_exists(const char *path)
 {
     struct stat st;

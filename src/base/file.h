@@ -46,6 +46,7 @@ an_status an_dir_sync(const char *path, an_error *err);
 /* Removes a folder and what is in it; a missing one is well. */
 an_status an_dir_remove(const char *path, an_error *err);
 bool an_path_exists(const char *path);
+bool an_path_is_folder(const char *path);
 
 /* An exclusive lock on `path` (created when missing), held until released or
  * until the process ends, however it ends. AN_EIO when another holds it. */

@@ -20,7 +20,8 @@ static const an_option options[] = {
      .type = AN_OPTION_TEXT,
      .required = true,
      AN_AT(values, program),
-     .help = "text in either dialect, program(1.0) to program(1.3)"},
+     .help = "text in either dialect, program(1.0) to program(1.3), or a "
+             ".mlmodelc folder with a model.mil"},
 };
 
 static void defaults(void *v)

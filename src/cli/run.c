@@ -32,7 +32,7 @@ static const an_option options[] = {
      .type = AN_OPTION_TEXT,
      .required = true,
      AN_AT(values, program),
-     .help = "the program to run"},
+     .help = "the program to run, or a .mlmodelc folder with a model.mil"},
     {.section = "Options",
      .name = "model-path",
      .metavar = "DIR",
@@ -268,7 +268,7 @@ static an_status compile(running *r)
     if (s != AN_OK) return s;
     an_source source = {.text = r->source.text,
                         .size = r->source.size,
-                        .name = o->program,
+                        .name = r->source.path,
                         .function = o->function,
                         .blobs = r->blobs.items,
                         .n_blobs = r->blobs.n};

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "mil/load.h"
 
 #include <string.h>
 
@@ -17,15 +18,17 @@ enum {
 an_status an_source_open(const char *path, an_source_text *source,
                          an_module **module, an_error *err)
 {
-    source->path = path;
-    an_status s =
-        an_file_read(path, MAX_TEXT, &source->text, &source->size, err);
+    an_status s = an_mil_find(path, &source->path, err);
+    if (s == AN_OK)
+        s = an_file_read(source->path, MAX_TEXT, &source->text, &source->size,
+                         err);
     if (s != AN_OK) return s;
-    return an_mil_parse(source->text, source->size, path, module, err);
+    return an_mil_parse(source->text, source->size, source->path, module, err);
 }
 
 void an_source_close(an_source_text *source)
 {
+    an_free(source->path);
     an_free(source->text);
     *source = (an_source_text){0};
 }

@@ -1,5 +1,5 @@
 /*
- * A MIL file on the command line: read, parsed, and shown where it is wrong.
+ * A program on the command line: read, parsed, and shown where it is wrong.
  */
 #ifndef AN_CLI_SOURCE_H
 #define AN_CLI_SOURCE_H
@@ -8,12 +8,12 @@
 #include "cli/args.h"
 
 typedef struct an_source_text {
-    const char *path; /* borrowed */
+    char *path; /* of the text: in a folder, its model.mil */
     char *text;
     size_t size;
 } an_source_text;
 
-/* Reads and parses `path`. *source is to be closed in every case, *module to
+/* Reads and parses `path`, a MIL file or a .mlmodelc folder. *source is to be closed in every case, *module to
  * be freed when it is set. */
 an_status an_source_open(const char *path, an_source_text *source,
                          an_module **module, an_error *err);

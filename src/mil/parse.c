@@ -7,7 +7,6 @@
 #include "mil/parse.h"
 
 #include "base/alloc.h"
-#include "base/file.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -159,14 +158,4 @@ an_status an_mil_parse(const char *text, size_t size, const char *name,
     }
     an_module_free(p.module);
     return report(&p.err, name, err);
-}
-
-an_status an_mil_load(const char *path, an_module **out, an_error *err)
-{
-    an_map map;
-    an_status s = an_map_open(path, &map, err);
-    if (s != AN_OK) return s;
-    s = an_mil_parse((const char *)map.data, map.size, path, out, err);
-    an_map_close(&map);
-    return s;
 }

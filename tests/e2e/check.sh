@@ -60,6 +60,15 @@ empty() {
     [ $? -eq 1 ] && has "$TMP/err" "$TMP/empty.mil:1:1: "
 }
 case_of 'an empty file' empty
+model() {
+    mkdir -p "$TMP/x.mlmodelc" && cp "$TMP/good.mil" "$TMP/x.mlmodelc/model.mil" &&
+        $ANEMONE check "$TMP/x.mlmodelc" >"$TMP/out" && cat "$TMP/out" &&
+        has "$TMP/out" 'ok, 1 function, 2 ops, 1 parameter' || return 1
+    cp "$TMP/op.mil" "$TMP/x.mlmodelc/model.mil"
+    $ANEMONE check "$TMP/x.mlmodelc/" 2>"$TMP/err"
+    [ $? -eq 1 ] && has "$TMP/err" "$TMP/x.mlmodelc/model.mil:6:"
+}
+case_of 'a compiled model' model
 case_of 'a folder' fails_with 1 "$TMP" $ANEMONE check "$TMP"
 
 done_testing

@@ -57,6 +57,24 @@ beside() {
         --output y=z.bin && cmp z.bin one.bin
 }
 case_of "the program's folder is the default" beside
+compiled() {
+    cp blob.mil model/model.mil && $ANEMONE run model --input x=zero.bin \
+        --output y=c.bin && cmp c.bin one.bin &&
+        $ANEMONE run model/ --input x=zero.bin --output y=d.bin && cmp d.bin one.bin
+}
+case_of "a compiled model's folder" compiled
+# The bytes of 1.0 in fp16 are 0 and 60 as int8.
+quantised() {
+    q='tensor<int8, [1, 4, 1, 32]>' w='tensor<fp16, [1, 4, 1, 32]>'
+    program "$w x" "            $w w = constexpr_affine_dequantize()[axis = int32(0), name = string(\"w\"), quantized_data = $q(BLOBFILE(path = string(\"@model_path/weights/w.bin\"), offset = uint64(64))), scale = fp16(0x1p-1), zero_point = int8(-2)];
+            $w y = add(x = x, y = w)[name = string(\"y\")];" y >model/q.mil
+    zeros 256 >zero256.bin
+    for engine in soft cpu; do
+        $ANEMONE run model/q.mil --engine $engine --input x=zero256.bin >out && cat out &&
+            has out 'min 1  max 31  mean 16' || return 1
+    done
+}
+case_of 'a quantised weight' quantised
 
 engines() {
     for engine in auto soft cpu; do

@@ -190,6 +190,24 @@ static void test_error_line(void **state)
     assert_int_equal(an_mil_load("no/such.mil", &m, &err), AN_EIO);
 }
 
+/* A compiled model's folder stands for the model.mil in it. */
+static void test_folder(void **state)
+{
+    (void)state;
+    an_error err = {0};
+    an_module *m = NULL;
+    an_status s = an_mil_load(FOLDER "folder.mlmodelc", &m, &err);
+    if (s != AN_OK) print_error("%s\n", err.text);
+    assert_int_equal(s, AN_OK);
+    an_module_free(m);
+    m = NULL;
+    assert_int_equal(an_mil_load(FOLDER "folder.mlmodelc//", &m, &err), AN_OK);
+    an_module_free(m);
+    m = NULL;
+    assert_int_equal(an_mil_load(FOLDER, &m, &err), AN_EIO);
+    assert_non_null(strstr(err.text, FOLDER "model.mil"));
+}
+
 /* Every prefix of a text is refused, and none reads beyond its end. */
 static void test_prefixes(void **state)
 {
@@ -302,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_every_row),
         cmocka_unit_test(test_error_line),
+        cmocka_unit_test(test_folder),
         cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_many_operations),
