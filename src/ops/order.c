@@ -111,7 +111,8 @@ static an_status pick_first(const an_eval *e, an_scalar better)
         const double *row = x->data + k / inner * d * inner + k % inner;
         int64_t best = 0;
         for (int64_t i = 1; i < d; i++)
-            if (an_scalar_exact(better, row[i * inner], row[best * inner], 0))
+            if (an_scalar_exact(better, row[i * inner], row[best * inner], 0) !=
+                0)
                 best = i;
         out->data[k] = e->num->round(e->num, (double)best, out->shape.dtype);
     }

@@ -170,6 +170,26 @@ static void test_every_row(void **state)
     assert_int_equal(missing, 0);
 }
 
+/* docs/mil.md names every row. */
+static void test_documented(void **state)
+{
+    (void)state;
+    text doc = {0};
+    int missing = 0;
+    assert_int_equal(
+        an_file_read("docs/mil.md", 1 << 20, &doc.data, &doc.size, NULL),
+        AN_OK);
+    for (int r = 0; r < AN_OP_COUNT; r++) {
+        char name[80];
+        snprintf(name, sizeof name, "`%s`", an_ops[r]->name);
+        if (strstr(doc.data, name)) continue;
+        print_error("docs/mil.md does not name %s\n", name);
+        missing++;
+    }
+    an_free(doc.data);
+    assert_int_equal(missing, 0);
+}
+
 /* Positions and the name in front of the first line. */
 static void test_error_line(void **state)
 {
@@ -319,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_every_row),
+        cmocka_unit_test(test_documented),
         cmocka_unit_test(test_error_line),
         cmocka_unit_test(test_folder),
         cmocka_unit_test(test_prefixes),
