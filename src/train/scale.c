@@ -31,7 +31,8 @@ void an_scale_step(an_scale *s, an_scaling scaling, bool skipped,
         return;
     }
     s->calm++;
-    bool room = !peak->tensor || peak->largest * MARGIN < peak->limit;
+    /* Where nothing is watched (fp32) nothing is gained by growing. */
+    bool room = peak->tensor && peak->largest * MARGIN < peak->limit;
     if (s->calm < CALM || !room || s->value >= most) return;
     s->value *= 2;
     s->calm = 0;
