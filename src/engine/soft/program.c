@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { ALIGN = 64 };
@@ -310,6 +311,7 @@ an_status an_program_reload(an_program *p, const an_blob *blobs, int n_blobs,
                         .n_blobs = n_blobs};
     an_status s = make_program(p->engine, &source, &q, err);
     if (s != AN_OK) return s;
+    assert(q);
     an_fence_wait(p->engine->pool, &p->fence, AN_WRITE, NULL);
     s = take_constants(p, q, err);
     free_program(q);
