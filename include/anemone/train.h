@@ -106,7 +106,7 @@ typedef struct an_step_report {
     bool restart; /* the engine compiles no more in this process: the state is
                      saved, the step's report comes when the run is opened
                      again, in a new process */
-    bool skipped;                 /* overflow: the update was discarded */
+    bool skipped; /* overflow: the update was discarded */
     char overflow[128]; /* then: "layers.3 attention: d_qkv (matmul) reached
                            inf, limit 65504", or that a norm is not finite */
     bool saved;         /* a checkpoint was written */

@@ -19,9 +19,10 @@ typedef struct an_chip {
     int cores;          /* as Apple presents them; 0 for cpu */
     size_t row_align;   /* rows of a port start at multiples of it, in bytes */
     const char *source; /* where cores and row_align are known from */
-    /* Per process; 0: none. Which of the two limits is real is open: maderix/ANE
-     * and Orion count about 119 compiles (M4, M5), True2456/qwen-ane 127 live
-     * programs (M5 Max), h3.c-ane 126; the numbers of other chips are M4's. */
+    /* Per process; 0: none. Which of the two limits is real is open:
+     * maderix/ANE and Orion count about 119 compiles (M4, M5),
+     * True2456/qwen-ane 127 live programs (M5 Max), h3.c-ane 126; the numbers
+     * of other chips are M4's. */
     int compile_limit, live_limit;
     an_chip_reload reload; /* not measured on any: honoured */
 } an_chip;

@@ -13,8 +13,8 @@ typedef struct an_source_text {
     size_t size;
 } an_source_text;
 
-/* Reads and parses `path`, a MIL file or a .mlmodelc folder. *source is to be closed in every case, *module to
- * be freed when it is set. */
+/* Reads and parses `path`, a MIL file or a .mlmodelc folder. *source is to be
+ * closed in every case, *module to be freed when it is set. */
 an_status an_source_open(const char *path, an_source_text *source,
                          an_module **module, an_error *err);
 void an_source_close(an_source_text *source);
