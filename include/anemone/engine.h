@@ -34,6 +34,7 @@ typedef struct an_request an_request;
 
 typedef enum an_numerics {
     AN_NUMERICS_IEEE,  /* every op rounded to its type; fp32 accumulation */
+    AN_NUMERICS_HW,    /* what the chip returns; not on `cpu`, which has none */
     AN_NUMERICS_EXACT, /* fp64, no rounding but at fp16 and fp32 ports */
     AN_NUMERICS_COUNT
 } an_numerics;

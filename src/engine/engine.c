@@ -11,6 +11,7 @@
 
 static const char *const numerics_names[AN_NUMERICS_COUNT] = {
     [AN_NUMERICS_IEEE] = "ieee",
+    [AN_NUMERICS_HW] = "hw",
     [AN_NUMERICS_EXACT] = "exact",
 };
 
@@ -28,7 +29,7 @@ an_status an_numerics_find(const char *name, an_numerics *out, an_error *err)
             return AN_OK;
         }
     return an_fail(err, AN_EINVAL,
-                   "numerics is \"%.32s\", expected ieee or exact", name);
+                   "numerics is \"%.32s\", expected ieee, hw or exact", name);
 }
 
 /* The chip of an engine's name; NULL: there is no such engine. */
@@ -79,20 +80,24 @@ an_status an_engine_open(const an_engine_options *options, an_engine **out,
                        "%d",
                        (int)options->numerics, AN_NUMERICS_COUNT - 1);
     an_limits limits;
+    an_soft_numerics numerics;
     an_status status = an_limits_read(chip, name, &limits, err);
+    if (status == AN_OK)
+        status =
+            an_soft_numerics_of(options->numerics, chip->name, &numerics, err);
     if (status != AN_OK) return status;
     an_engine *e = an_alloc(sizeof *e);
     if (!e) return an_fail(err, AN_ENOMEM, "engine: no memory");
     e->chip = chip;
     e->limits = limits;
-    e->numerics = options->numerics;
+    e->numerics = numerics;
     e->pool = options->pool;
     set_name(e);
     if (!e->pool) {
-        an_status s = an_pool_open(options->threads, &e->own_pool, err);
-        if (s != AN_OK) {
+        status = an_pool_open(options->threads, &e->own_pool, err);
+        if (status != AN_OK) {
             an_free(e);
-            return s;
+            return status;
         }
         e->pool = e->own_pool;
     }

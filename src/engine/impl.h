@@ -12,13 +12,14 @@
 #include "base/pool.h"
 #include "chip/chips.h"
 #include "engine/limits.h"
+#include "engine/soft/numerics.h"
 
 #include <pthread.h>
 
 struct an_engine {
     char name[32]; /* "soft:m4" */
     const an_chip *chip;
-    an_numerics numerics;
+    an_soft_numerics numerics;
     an_pool *pool;
     an_pool *own_pool; /* the same when we opened it, else NULL */
     pthread_mutex_t mutex;

@@ -98,6 +98,9 @@ typedef struct an_kernel_set {
     void (*float_to_half)(size_t n, const float *x, uint16_t *y);
     /* Each element to the nearest fp16 value and back, in place. */
     void (*round_half)(size_t n, float *x);
+    /* Each element to the nearest fp16 value in place, one rounding with these
+     * ties; beyond 65504 infinity, NaN becomes 0. */
+    void (*round_half_f64)(size_t n, an_ties ties, double *x);
     an_gemm_f32_fn *gemm_f32;
     an_gemm_f64_fn *gemm_f64;
     void (*gemm_mac)(const an_mac_product_args *p, void *work);

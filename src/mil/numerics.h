@@ -79,6 +79,10 @@ struct an_chip_numerics {
  */
 void an_num_hw_init(an_num *out, const an_chip_numerics *chip);
 
+/* fp16 bits to the doubles described above and back: num.h's load, store. */
+double an_hw_load(uint16_t bits);
+uint16_t an_hw_store(double x);
+
 /* A literal of a program as the chip sees it (flushes_literals). */
 double an_hw_literal(const an_chip_numerics *chip, double x);
 /* An element that passes a slice at a non-zero offset of the last axis. */

@@ -36,9 +36,11 @@ static an_status read_literal(run *r, const an_literal *l, double **out,
     double *data = an_arena_array(&r->work, l->n, sizeof *data);
     if (!data) return no_memory(err);
     bool fractional = an_dtype_is_float(l->type->shape.dtype);
+    const uint16_t *halves = l->type->shape.dtype == AN_FP16 ? l->data : NULL;
     for (size_t i = 0; i < l->n; i++)
-        data[i] =
-            fractional ? an_literal_real(l, i) : (double)an_literal_int(l, i);
+        data[i] = halves       ? r->num->load(halves[i])
+                  : fractional ? an_literal_real(l, i)
+                               : (double)an_literal_int(l, i);
     *out = data;
     return AN_OK;
 }

@@ -30,7 +30,7 @@ static uint64_t bits_of(double x)
     return bits;
 }
 
-static double hw_load(uint16_t bits)
+double an_hw_load(uint16_t bits)
 {
     double x = an_half_to_double(bits);
     if (!isnan(x)) return x;
@@ -44,7 +44,7 @@ static bool is_carried(double x)
     return isnan(x) && (bits_of(x) & FRACTION) != 0;
 }
 
-static uint16_t hw_store(double x)
+uint16_t an_hw_store(double x)
 {
     if (!is_carried(x)) return an_half_from_double(x);
     uint64_t bits = bits_of(x);
@@ -197,9 +197,10 @@ static double hw_dot(const an_num *num, int64_t n, const double *a,
     if (!is_float(of))
         return hw_round(num, whole_dot(n, a, a_step, b, b_step, bias), to);
     an_mac_sum sum;
-    an_mac_start(&sum, &num->chip->mac, hw_store(bias));
+    an_mac_start(&sum, &num->chip->mac, an_hw_store(bias));
     for (int64_t i = 0; i < n && !sum.overflow; i++)
-        an_mac_add(&sum, hw_store(a[i * a_step]), hw_store(b[i * b_step]));
+        an_mac_add(&sum, an_hw_store(a[i * a_step]),
+                   an_hw_store(b[i * b_step]));
     return hw_round(num, an_half_to_double(an_mac_end(&sum)), to);
 }
 
@@ -275,8 +276,8 @@ void an_num_hw_init(an_num *out, const an_chip_numerics *chip)
                     .scalar = hw_scalar,
                     .dot = hw_dot,
                     .reduce = hw_reduce,
-                    .load = hw_load,
-                    .store = hw_store,
+                    .load = an_hw_load,
+                    .store = an_hw_store,
                     .chip = chip};
 }
 
@@ -289,7 +290,7 @@ double an_hw_literal(const an_chip_numerics *chip, double x)
 
 uint16_t an_hw_slice(const an_chip_numerics *chip, uint16_t bits)
 {
-    double x = operand(chip, hw_load(bits), AN_FP16);
+    double x = operand(chip, an_hw_load(bits), AN_FP16);
     if (chip->slice_gain == 1) return bits;
     return isinf(an_hw_round(chip, x * chip->slice_gain))
                ? (bits & 0x8000) | 0x7c00

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/half.h"
 #include "base/rng.h"
+#include "engine/soft/numerics.h"
 #include "mil/ir.h"
 #include "ops/eval.h"
 
@@ -29,6 +30,7 @@ typedef struct engine_case {
     const char *name; /* of the case, for failures */
     double tolerance; /* relative to the largest element of a result */
     double low, high; /* of inputs; both 0: -2 to 2 */
+    bool patterns;    /* fp16 inputs: one in four is any bit pattern */
 } engine_case;
 
 static inline void case_begin(engine_case *c, const char *name)
@@ -62,7 +64,7 @@ static inline double case_load(an_dtype dtype, const void *x, size_t i)
 {
     switch (dtype) {
     case AN_FP16:
-        return an_half_to_double(((const uint16_t *)x)[i]);
+        return an_hw_load(((const uint16_t *)x)[i]);
     case AN_FP32:
         return (double)((const float *)x)[i];
     case AN_FP64:
@@ -96,6 +98,9 @@ static inline void case_fill(const engine_case *c, case_tensor *t,
         double x = low + (high - low) * an_rng_uniform(&rng);
         if (shape->dtype == AN_BOOL) x = an_rng_uniform(&rng) < 0.5;
         case_store(shape->dtype, t->bytes, i, x);
+        uint64_t any = an_rng_below(&rng, 4 << 16);
+        if (c->patterns && shape->dtype == AN_FP16 && any < 1 << 16)
+            ((uint16_t *)t->bytes)[i] = (uint16_t)any;
         t->values[i] = case_load(shape->dtype, t->bytes, i);
     }
 }
@@ -183,6 +188,36 @@ static inline void case_compare(const engine_case *c, const char *how,
     }
 }
 
+/* Bit for bit, for numerics that define every bit. */
+static inline void case_compare_bits(const engine_case *c, const char *how,
+                                     const char *result, const case_tensor *out,
+                                     const double *want)
+{
+    size_t size = an_dtype_size(out->shape.dtype);
+    for (size_t i = 0; i < out->n; i++) {
+        uint64_t came = 0, expected = 0;
+        memcpy(&came, (const char *)out->bytes + i * size, size);
+        case_store(out->shape.dtype, &expected, 0, want[i]);
+        if (out->shape.dtype == AN_FP16) expected = an_hw_store(want[i]);
+        if (came != expected)
+            fail_msg("%s, %s: %s[%zu] is %.9g (%#llx), expected %.9g (%#llx)",
+                     c->name, how, result, i,
+                     case_load(out->shape.dtype, out->bytes, i),
+                     (unsigned long long)came, want[i],
+                     (unsigned long long)expected);
+    }
+}
+
+/* The numerics of an engine, for the reference kernels. */
+static inline an_soft_numerics case_numerics(const char *engine,
+                                             an_numerics numerics)
+{
+    an_soft_numerics n;
+    const char *chip = strncmp(engine, "soft:", 5) == 0 ? engine + 5 : "m4";
+    assert_int_equal(an_soft_numerics_of(numerics, chip, &n, NULL), AN_OK);
+    return n;
+}
+
 /* Ends the function, runs it on `engine` in one numerics and compares. */
 static inline void case_compare_with(const engine_case *c, const char *engine,
                                      an_numerics numerics, int threads)
@@ -190,7 +225,7 @@ static inline void case_compare_with(const engine_case *c, const char *engine,
     an_error err = {0};
     char *text = NULL, how[64];
     size_t size = 0;
-    const an_function *f = c->module->functions[0];
+    an_function *f = c->module->functions[0];
     case_tensor in[CASE_PORTS] = {{.n = 0}}, out[CASE_PORTS] = {{.n = 0}};
     const double *inputs[CASE_PORTS] = {NULL};
     double *want[CASE_PORTS] = {NULL};
@@ -200,15 +235,18 @@ static inline void case_compare_with(const engine_case *c, const char *engine,
         case_fill(c, &in[i], &f->params[i]->type->shape, (uint64_t)i);
         inputs[i] = in[i].values;
     }
-    const an_num *num =
-        numerics == AN_NUMERICS_EXACT ? &an_num_exact : &an_num_ieee;
-    case_check(an_eval_function(f, num, inputs, want, &err), &err, c);
     case_check(an_mil_print(c->module, &text, &size, &err), &err, c);
+    an_soft_numerics n = case_numerics(engine, numerics);
+    case_check(an_soft_rewrite(&n, f, &err), &err, c);
+    case_check(an_eval_function(f, &n.num, inputs, want, &err), &err, c);
     an_engine_options o = {
         .name = engine, .numerics = numerics, .threads = threads};
     case_run_text(c, text, size, &o, in, out);
     for (int i = 0; i < f->n_results; i++) {
-        case_compare(c, how, f->results[i]->name, &out[i], want[i]);
+        if (numerics == AN_NUMERICS_HW)
+            case_compare_bits(c, how, f->results[i]->name, &out[i], want[i]);
+        else
+            case_compare(c, how, f->results[i]->name, &out[i], want[i]);
         an_free(want[i]);
         case_release(&out[i]);
     }
@@ -227,6 +265,11 @@ static inline void case_end(engine_case *c)
     c->tolerance = 1e-12;
     case_compare_with(c, "cpu", AN_NUMERICS_EXACT, 2);
     case_compare_with(c, "soft", AN_NUMERICS_EXACT, 3);
+    static const char *const chips[] = {"soft", "soft:m1", "soft:m5"};
+    for (int i = 0; i < 6; i++) {
+        c->patterns = i >= 3;
+        case_compare_with(c, chips[i % 3], AN_NUMERICS_HW, 2);
+    }
     an_module_free(c->module);
 }
 

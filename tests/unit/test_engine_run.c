@@ -112,6 +112,7 @@ static void layer_is_right(void **state)
     case_compare_with(&c, "soft", AN_NUMERICS_IEEE, 2);
     c.tolerance = 1e-11;
     case_compare_with(&c, "cpu", AN_NUMERICS_EXACT, 2);
+    case_compare_with(&c, "soft", AN_NUMERICS_HW, 2);
     an_module_free(c.module);
 }
 
@@ -393,7 +394,7 @@ static void names_of_engines(void **state)
     an_numerics n;
     assert_int_equal(an_numerics_find("fast", &n, &err), AN_EINVAL);
     assert_string_equal(err.text,
-                        "numerics is \"fast\", expected ieee or exact");
+                        "numerics is \"fast\", expected ieee, hw or exact");
 }
 
 /* ---- random programs ---- */
@@ -470,6 +471,8 @@ static void random_programs(void **state)
         case_check(an_build_end(c.b, &err), &err, &c);
         case_compare_with(&c, "soft", AN_NUMERICS_IEEE, 1);
         case_compare_with(&c, "cpu", AN_NUMERICS_EXACT, 1);
+        c.patterns = seed % 2;
+        case_compare_with(&c, "soft", AN_NUMERICS_HW, 1);
         an_module_free(c.module);
     }
 }

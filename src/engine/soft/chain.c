@@ -3,6 +3,9 @@
 
 #include "engine/soft/table.h"
 
+#include "ops/hw_table.h"
+
+#include <math.h>
 #include <string.h>
 
 /* Fewer elements than this are evaluated one by one: a table costs as many
@@ -101,9 +104,11 @@ static bool scalar_literal(const an_value *v, double *out)
     const an_literal *l = v->literal;
     if (!l || l->kind != AN_LIT_DATA || l->n != 1) return false;
     an_dtype t = l->type->shape.dtype;
-    bool is_float =
-        t == AN_FP16 || t == AN_FP32 || t == AN_FP64 || t == AN_BF16;
-    *out = is_float ? an_literal_real(l, 0) : (double)an_literal_int(l, 0);
+    bool is_float = t == AN_FP32 || t == AN_FP64 || t == AN_BF16;
+    if (t == AN_FP16)
+        *out = an_hw_load(*(const uint16_t *)l->data);
+    else
+        *out = is_float ? an_literal_real(l, 0) : (double)an_literal_int(l, 0);
     return true;
 }
 
@@ -158,6 +163,8 @@ static void read_operands(const an_node *node, operands *o)
 static an_rounding rounding_of(const build *b, const an_calc *c,
                                loop_grade grade)
 {
+    if (b->plan->numerics->chip)
+        return grade == GRADE_KEEPS ? AN_ROUND_NOT : AN_ROUND_HALF;
     bool to_float = c->to == AN_FP16 || c->to == AN_FP32 || c->to == AN_BF16;
     if (is_comparison(c->loop) || (grade == GRADE_KEEPS && c->of == c->to))
         return AN_ROUND_NOT;
@@ -177,7 +184,8 @@ static const uint16_t *table_of(const build *b, const an_node *node,
     for (int i = 1; i < o->n; i++)
         one = one && !o->values[i];
     const an_shape *s = &node->results[0]->type->shape;
-    if (!one || b->wide || s->dtype != AN_FP16 ||
+    bool chip = b->plan->numerics->chip;
+    if (!one || (b->wide && !chip) || s->dtype != AN_FP16 ||
         o->values[0]->type->shape.dtype != AN_FP16 ||
         an_shape_count(s) < TABLE_COUNT)
         return NULL;
@@ -185,25 +193,50 @@ static const uint16_t *table_of(const build *b, const an_node *node,
                         o->constants[2]);
 }
 
+/* Does a loop with one rounding return what the chip would, as long as operands
+ * are numbers or infinities? */
+static bool loops_on_chip(const an_chip_numerics *chip, const operands *o,
+                          const an_calc *c)
+{
+    if (chip->flushes_operands || an_hw_has_table(c->fn) ||
+        (c->fn == AN_SCALAR_real_div && chip->guess_real_div != AN_WAY_EXACT))
+        return false;
+    bool truth = true; /* are all operands bools? */
+    for (int i = 0; i < o->n; i++) {
+        an_dtype t = o->values[i] ? o->values[i]->type->shape.dtype : c->of;
+        if (t != AN_FP16 && t != AN_BOOL) return false;
+        if (!o->values[i] && isnan(o->constants[i])) return false;
+        truth = truth && t == AN_BOOL;
+    }
+    return c->to == AN_FP16 ||
+           (c->to == AN_BOOL && (truth || is_comparison(loops[c->fn].loop)));
+}
+
+static bool has_loop(const build *b, const operands *o, const an_calc *c)
+{
+    const an_chip_numerics *chip = b->plan->numerics->chip;
+    loop_grade grade = loops[c->fn].grade;
+    if (grade == GRADE_NEAR) return c->to == AN_FP32 && !b->wide;
+    return grade != GRADE_NONE && (!chip || loops_on_chip(chip, o, c));
+}
+
 static void choose_kind(const build *b, const an_node *node, const operands *o,
                         an_calc *c)
 {
     const loop_row *row = &loops[c->fn];
-    bool near = c->to == AN_FP32 && !b->wide;
-    c->kind = AN_CALC_SCALAR;
-    if (row->grade == GRADE_KEEPS || row->grade == GRADE_EXACT ||
-        (row->grade == GRADE_NEAR && near)) {
+    if (has_loop(b, o, c)) {
         c->kind = AN_CALC_LOOP;
         c->loop = row->loop;
         c->rounding = rounding_of(b, c, row->grade);
-    } else if ((c->table = table_of(b, node, o))) {
-        c->kind = AN_CALC_TABLE;
+        return;
     }
+    c->table = table_of(b, node, o);
+    c->kind = c->table ? AN_CALC_TABLE : AN_CALC_SCALAR;
 }
 
 static an_status add_calc(build *b, const an_node *node, an_error *err)
 {
-    const an_num *num = b->plan->numerics->num;
+    const an_num *num = &b->plan->numerics->num;
     operands o;
     read_operands(node, &o);
     an_calc *c = &b->chain->calcs[b->chain->n_calcs++];
@@ -294,7 +327,7 @@ static bool needs_wide(const an_plan *plan, const an_node *const *nodes, int n)
                 return true;
         }
     }
-    return plan->numerics->wide;
+    return plan->numerics->wide || plan->numerics->chip;
 }
 
 static an_status allocate(build *b, an_error *err)
@@ -314,6 +347,12 @@ static an_status allocate(build *b, an_error *err)
     return all ? AN_OK : an_plan_no_memory(err);
 }
 
+static an_step_run *run_of(const build *b)
+{
+    if (b->plan->numerics->chip) return an_chain_run_hw;
+    return b->wide ? an_chain_run_f64 : an_chain_run_f32;
+}
+
 an_status an_plan_add_chain(an_plan *plan, const an_node *const *nodes, int n,
                             an_error *err)
 {
@@ -326,12 +365,13 @@ an_status an_plan_add_chain(an_plan *plan, const an_node *const *nodes, int n,
     if (s == AN_OK) s = simplify(&b, err);
     if (s != AN_OK) return s;
     an_chain *c = b.chain;
-    c->num = plan->numerics->num;
+    c->numerics = plan->numerics;
+    c->num = &plan->numerics->num;
     c->kernels = an_kernels();
     c->walk = an_walk_of(&c->outputs[0].place, CHAIN_BLOCK);
     size_t size = b.wide ? sizeof(double) : sizeof(float);
     c->step =
-        (an_step){.run = b.wide ? an_chain_run_f64 : an_chain_run_f32,
+        (an_step){.run = run_of(&b),
                   .kind = "chain",
                   .n_phases = 1,
                   .tiles = {an_walk_tiles(&c->walk)},

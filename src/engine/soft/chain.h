@@ -4,10 +4,11 @@
  * writes a register of its own, results that others read are stored.
  *
  * Registers are fp32 where all types fit (fp16, fp32, bool) and fp64 otherwise
- * (fp64, integers, exact). Each calculation rounds to its result's type. In
- * fp32 registers + - x / sqrt on fp16 are exact: rounding to fp32 first and to
- * fp16 then gives what one rounding would, since 24 >= 2 x 11 + 2 (Figueroa,
- * "When is double rounding innocuous?", 1995); so is fp32 in fp64.
+ * (fp64, integers, exact, a chip's numerics). Each calculation rounds to its
+ * result's type. In fp32 registers + - x / sqrt on fp16 are exact: rounding to
+ * fp32 first and to fp16 then gives what one rounding would, since 24 >= 2 x 11
+ * + 2 (Figueroa, "When is double rounding innocuous?", 1995); so is fp32 in
+ * fp64.
  */
 #ifndef AN_ENGINE_SOFT_CHAIN_H
 #define AN_ENGINE_SOFT_CHAIN_H
@@ -19,7 +20,7 @@ enum { CHAIN_BLOCK = 256, CHAIN_OPERANDS = 3 };
 
 typedef enum an_rounding {
     AN_ROUND_NOT,    /* the calculation gives values of the type */
-    AN_ROUND_HALF,   /* fp16 in fp32 registers */
+    AN_ROUND_HALF,   /* to fp16: in fp32 registers, or on a chip */
     AN_ROUND_SCALAR, /* by the numerics, one by one */
 } an_rounding;
 
@@ -48,7 +49,8 @@ typedef struct an_chain_port {
 
 typedef struct an_chain {
     an_step step;
-    const an_num *num;
+    const an_soft_numerics *numerics;
+    const an_num *num; /* of the numerics */
     const an_kernel_set *kernels;
     an_chain_port *inputs, *outputs;
     int n_inputs, n_outputs;
@@ -64,5 +66,7 @@ typedef struct an_chain {
 
 /* One tile, in fp32 and in fp64 registers (chain_run.c). */
 an_step_run an_chain_run_f32, an_chain_run_f64;
+/* The same in fp64 registers and a chip's arithmetic (chain_hw.c). */
+an_step_run an_chain_run_hw;
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/half.h"
 #include "kernels/kernels.h"
+#include "mil/numerics.h"
 
 #include <assert.h>
 #include <string.h>
@@ -80,7 +81,7 @@ static double element(an_dtype dtype, const void *x, int64_t i)
 {
     switch (dtype) {
     case AN_FP16:
-        return an_half_to_double(((const uint16_t *)x)[i]);
+        return an_hw_load(((const uint16_t *)x)[i]);
     case AN_BF16:
         return (double)an_bf16_to_float(((const uint16_t *)x)[i]);
     case AN_FP32:
@@ -123,7 +124,7 @@ static void set_element(an_dtype dtype, void *out, int64_t i, double x)
 {
     switch (dtype) {
     case AN_FP16:
-        ((uint16_t *)out)[i] = an_half_from_double(x);
+        ((uint16_t *)out)[i] = an_hw_store(x);
         return;
     case AN_BF16:
         ((uint16_t *)out)[i] = an_bf16_from_float((float)x);

@@ -1,8 +1,9 @@
 /*
  * Runs of elements between memory and registers: any stored type at any stride
  * from and to fp32 or fp64. A float that is stored in a narrower type is
- * rounded to the nearest even; a bool is 0 or 1; integers are exact in fp64 up
- * to 2^53.
+ * rounded to the nearest even; fp64 carries the patterns of fp16's NaNs as
+ * mil/numerics.h says (in fp32 they are quiet NaNs); a bool is 0 or 1; integers
+ * are exact in fp64 up to 2^53.
  */
 #ifndef AN_ENGINE_SOFT_MOVE_H
 #define AN_ENGINE_SOFT_MOVE_H

@@ -10,6 +10,7 @@
 #include "engine/soft/plan.h"
 
 #include "mil/op.h"
+#include "mil/type.h"
 
 /* ---- nodes that are views ---- */
 
@@ -20,8 +21,8 @@ static bool is_same(const an_plan *plan, const an_node *node)
         node->op->scalar != AN_SCALAR_identity)
         return false;
     const an_value *x = an_node_tensor(node, 0);
-    return an_plan_dtype(plan, x->type->shape.dtype) ==
-           an_plan_dtype(plan, node->results[0]->type->shape.dtype);
+    return an_soft_keeps(plan->numerics, x->type->shape.dtype,
+                         node->results[0]->type->shape.dtype);
 }
 
 bool an_plan_view(const an_plan *plan, const an_node *node, an_view *out)
@@ -193,13 +194,44 @@ static an_status add_concat(an_plan *plan, const an_node *node,
     return s;
 }
 
+/* Does the chip change elements that pass this slice? */
+static bool slice_has_gain(const an_plan *plan, const an_node *node,
+                           const an_view *view)
+{
+    const an_chip_numerics *chip = plan->numerics->chip;
+    const an_shape *s = &an_node_tensor(node, 0)->type->shape;
+    return chip && chip->slice_gain != 1 && view->kind == AN_VIEW_SLICE &&
+           an_dtype_is_float(s->dtype) && view->begin[s->rank - 1] != 0;
+}
+
+/* Into a dense copy first, which then is the operand of a plain view. */
+static an_status add_gain(an_plan *plan, an_view *view, an_place *x,
+                          an_error *err)
+{
+    an_place part;
+    an_place_slice(x, view->begin, view->stride, view->length, &part);
+    an_shape shape = {.dtype = part.dtype, .rank = part.rank};
+    for (int i = 0; i < part.rank; i++) {
+        shape.dims[i] = part.dims[i];
+        view->begin[i] = 0;
+        view->stride[i] = 1;
+    }
+    int buffer = an_plan_buffer(plan, part.dtype, an_place_count(&part));
+    if (buffer < 0) return an_plan_no_memory(err);
+    *x = an_place_dense(buffer, part.dtype, &shape);
+    return an_plan_add_slice(plan, &part, x, err);
+}
+
 an_status an_plan_add_view(an_plan *plan, const an_node *node,
                            const an_view *view, an_error *err)
 {
     if (view->kind == AN_VIEW_CONCAT) return add_concat(plan, node, view, err);
     an_place x;
     an_status s = an_plan_operand(plan, an_node_tensor(node, 0), &x, err);
+    an_view own = *view;
+    if (s == AN_OK && slice_has_gain(plan, node, view))
+        s = add_gain(plan, &own, &x, err);
     for (int r = 0; r < node->n_results && s == AN_OK; r++)
-        s = add_result(plan, node, view, r, &x, err);
+        s = add_result(plan, node, &own, r, &x, err);
     return s;
 }

@@ -77,8 +77,7 @@ bool an_plan_append(an_plan *plan, an_step *step)
 
 an_dtype an_plan_dtype(const an_plan *plan, an_dtype dtype)
 {
-    bool is_float = dtype == AN_FP16 || dtype == AN_FP32 || dtype == AN_BF16;
-    return is_float && plan->numerics->wide ? AN_FP64 : dtype;
+    return an_soft_stored(plan->numerics, dtype);
 }
 
 static const an_blob *find_blob(const an_plan *plan, const an_literal *l)

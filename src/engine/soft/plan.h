@@ -115,6 +115,9 @@ an_status an_plan_add_view(an_plan *plan, const an_node *node,
 /* copy.c: elements of one place to another of the same dimensions. */
 an_status an_plan_add_copy(an_plan *plan, const an_place *from,
                            const an_place *to, an_error *err);
+/* The same through a slice of the numerics' chip (an_hw_slice). */
+an_status an_plan_add_slice(an_plan *plan, const an_place *from,
+                            const an_place *to, an_error *err);
 /* reference.c: the row's kernel on dense doubles. */
 an_status an_plan_add_reference(an_plan *plan, const an_node *node,
                                 an_error *err);

@@ -9,27 +9,14 @@
  * When several blocks of rows share the right operand it is converted once, by
  * a copy step in front. The result is rounded once, into its place.
  */
-#include "engine/soft/move.h"
+#include "engine/soft/product.h"
 #include "kernels/kernels.h"
 
 /* Sizes that keep a block's operands within a second-level cache. */
 enum { BLOCK_M = 128, SINGLE_M = 256, BLOCK_N = 512, BLOCK_K = 1024 };
 
-typedef struct side {
-    an_place place; /* [batch.., rows, columns] */
-    bool direct;    /* read in place */
-    bool flipped;   /* stored with stride 1 along the rows */
-} side;
-
-typedef struct product {
-    an_step step;
-    side a, b;          /* [.., m, k] and [.., k, n] */
-    an_place out, bias; /* bias.buffer -1: none */
-    bool out_direct;
-    bool wide; /* fp64 */
-    int64_t m, n, k, block_m, block_n, blocks_m, blocks_n;
-    size_t at_b, at_c; /* of the scratch, bytes */
-} product;
+typedef an_side side;
+typedef an_product_step product;
 
 /* A block of an operand as the kernel takes it. */
 typedef struct matrix {
@@ -75,14 +62,13 @@ static void store(const product *p, const void *x, int64_t at, int64_t n,
                      column_stride(&p->out));
 }
 
-/* rows x columns of an operand from (row, column), in place or converted. */
+/* rows x columns of an operand from an offset, in place or converted. */
 static matrix block_of(const product *p, const side *s, const an_exec *exec,
-                       int64_t batch, int64_t row, int64_t column, int64_t rows,
-                       int64_t columns, void *scratch)
+                       int64_t offset, int64_t rows, int64_t columns,
+                       void *scratch)
 {
     const an_place *at = &s->place;
-    int64_t rs = row_stride(at), cs = column_stride(at), offset = batch;
-    offset += row * rs + column * cs;
+    int64_t rs = row_stride(at), cs = column_stride(at);
     if (s->direct)
         return (matrix){an_exec_read(exec, at, offset), s->flipped ? cs : rs,
                         s->flipped};
@@ -126,6 +112,22 @@ static int64_t batch_offset(const an_place *p, int64_t batch)
     return an_place_row(&lead, batch);
 }
 
+an_product_block an_product_block_of(const product *p, int tile)
+{
+    int64_t batch = tile / (p->blocks_m * p->blocks_n);
+    int64_t row = tile / p->blocks_n % p->blocks_m * p->block_m;
+    int64_t column = tile % p->blocks_n * p->block_n;
+    return (an_product_block){
+        .row = row,
+        .m = least(p->block_m, p->m - row),
+        .n = least(p->block_n, p->n - column),
+        .a = batch_offset(&p->a.place, batch) + row * row_stride(&p->a.place),
+        .b = batch_offset(&p->b.place, batch) +
+             column * column_stride(&p->b.place),
+        .out = batch_offset(&p->out, batch) + row * row_stride(&p->out) +
+               column * column_stride(&p->out)};
+}
+
 static void store_rows(const product *p, const an_exec *exec, const void *c,
                        int64_t offset, int64_t m, int64_t n)
 {
@@ -141,29 +143,25 @@ static an_status run(const an_step *step, const an_exec *exec, int phase,
     (void)err;
     const product *p = (const product *)step;
     unsigned char *scratch = an_exec_scratch(exec, worker);
-    int64_t batch = tile / (p->blocks_m * p->blocks_n);
-    int64_t row = tile / p->blocks_n % p->blocks_m * p->block_m;
-    int64_t column = tile % p->blocks_n * p->block_n;
-    int64_t m = least(p->block_m, p->m - row);
-    int64_t n = least(p->block_n, p->n - column);
-    int64_t a_batch = batch_offset(&p->a.place, batch);
-    int64_t b_batch = batch_offset(&p->b.place, batch);
-    int64_t offset = batch_offset(&p->out, batch) + row * row_stride(&p->out) +
-                     column * column_stride(&p->out);
-    void *c = p->out_direct ? an_exec_write(exec, &p->out, offset)
+    an_product_block at = an_product_block_of(p, tile);
+    int64_t m = at.m, n = at.n;
+    void *c = p->out_direct ? an_exec_write(exec, &p->out, at.out)
                             : scratch + p->at_c;
     int64_t ldc = p->out_direct ? row_stride(&p->out) : n;
     bool add = p->bias.buffer >= 0;
-    if (add) fill_bias(p, exec, row, m, n, c, ldc);
+    if (add) fill_bias(p, exec, at.row, m, n, c, ldc);
     for (int64_t from = 0; from < p->k; from += BLOCK_K) {
         int64_t k = least(BLOCK_K, p->k - from);
-        matrix a = block_of(p, &p->a, exec, a_batch, row, from, m, k, scratch);
-        matrix b = block_of(p, &p->b, exec, b_batch, from, column, k, n,
-                            scratch + p->at_b);
+        matrix a =
+            block_of(p, &p->a, exec, at.a + from * column_stride(&p->a.place),
+                     m, k, scratch);
+        matrix b =
+            block_of(p, &p->b, exec, at.b + from * row_stride(&p->b.place), k,
+                     n, scratch + p->at_b);
         multiply(p, a, b, m, n, k, add, c, ldc);
         add = true;
     }
-    if (!p->out_direct) store_rows(p, exec, c, offset, m, n);
+    if (!p->out_direct) store_rows(p, exec, c, at.out, m, n);
     return AN_OK;
 }
 
@@ -376,7 +374,8 @@ an_status an_plan_add_product(an_plan *plan, const an_node *node, bool *done,
     broadcast_batch(&p->b.place, &p->out);
     orient(p);
     choose_blocks(p);
-    s = finish(plan, p, err);
+    s = plan->numerics->chip ? an_product_finish_hw(plan, p, err)
+                             : finish(plan, p, err);
     if (s == AN_OK && dense.buffer != at.buffer) {
         an_place_reshape(&dense, at.rank, at.dims, &dense);
         s = an_plan_add_copy(plan, &dense, &at, err);

@@ -99,7 +99,7 @@ static an_status choose_function(an_program *p, const an_source *source,
 {
     const an_module *m = p->module;
     const char *name = source->function;
-    const an_function *f = NULL;
+    an_function *f = NULL;
     if (name || m->n_functions != 1)
         f = an_module_function(m, name ? name : "main");
     else
@@ -109,7 +109,8 @@ static an_status choose_function(an_program *p, const an_source *source,
                        source->name ? source->name : "program",
                        name ? name : "main");
     p->plan.function = f;
-    an_status s = make_ports(p, AN_INPUT, f->params, f->n_params, err);
+    an_status s = an_soft_rewrite(p->plan.numerics, f, err);
+    if (s == AN_OK) s = make_ports(p, AN_INPUT, f->params, f->n_params, err);
     return s == AN_OK ? make_ports(p, AN_OUTPUT, f->results, f->n_results, err)
                       : s;
 }
@@ -181,7 +182,7 @@ static an_status compile(an_program *p, const an_source *source, an_error *err)
     p->plan.arena = &p->arena;
     p->plan.engine = p->engine;
     p->plan.source = source;
-    p->plan.numerics = an_soft_numerics_of(p->engine->numerics);
+    p->plan.numerics = &p->engine->numerics;
     an_status s =
         an_mil_parse(source->text, source->size,
                      source->name ? source->name : "program", &p->module, err);

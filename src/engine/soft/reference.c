@@ -167,7 +167,7 @@ an_status an_plan_add_reference(an_plan *plan, const an_node *node,
     *s = (reference_step){
         .step = {.run = run, .kind = "reference", .n_phases = 1, .tiles = {1}},
         .node = node,
-        .num = plan->numerics->num,
+        .num = &plan->numerics->num,
         .in = tensors,
         .out = tensors + n_in,
         .dense = dense,

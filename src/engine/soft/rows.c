@@ -293,7 +293,8 @@ static bool goes_across(const rows *s)
 static void choose_way(const an_plan *plan, rows *s, an_dtype stored)
 {
     int64_t units = s->n_outer;
-    bool wide = plan->numerics->wide || !an_fits_f32(stored);
+    bool wide =
+        plan->numerics->wide || plan->numerics->chip || !an_fits_f32(stored);
     s->step.scratch_bytes = (size_t)s->n_inner * (wide ? 8 : 4);
     s->step.run = wide ? run_scalar : run_along;
     s->per_tile = TILE / s->n_inner + 1;
@@ -322,7 +323,7 @@ an_status an_plan_add_rows(an_plan *plan, const an_node *node, bool *done,
     if (status == AN_OK)
         status = an_plan_result(plan, node->results[0], &y, err);
     if (status != AN_OK) return status;
-    s->num = plan->numerics->num;
+    s->num = &plan->numerics->num;
     s->kernels = an_kernels();
     s->how = node->op->reduce;
     s->type = node->results[0]->type->shape.dtype;

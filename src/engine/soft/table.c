@@ -2,7 +2,6 @@
 #include "engine/soft/table.h"
 
 #include "base/alloc.h"
-#include "base/half.h"
 
 #include <string.h>
 
@@ -26,10 +25,10 @@ void an_tables_free(an_engine *engine)
 static void fill(an_table *t, const an_num *num)
 {
     for (int i = 0; i < N_HALVES; i++) {
-        double x = an_half_to_double((uint16_t)i);
+        double x = num->load((uint16_t)i);
         double y = num->scalar(num, t->fn, x, t->constants[0], t->constants[1],
                                AN_FP16, AN_FP16);
-        t->bits[i] = an_half_from_double(y);
+        t->bits[i] = num->store(y);
     }
 }
 
@@ -58,7 +57,7 @@ const uint16_t *an_table_get(const an_plan *plan, an_scalar fn, double b,
     double constants[2] = {b, c};
     pthread_mutex_lock(&plan->engine->mutex);
     const uint16_t *bits =
-        find(plan->engine, plan->numerics->num, fn, constants);
+        find(plan->engine, &plan->numerics->num, fn, constants);
     pthread_mutex_unlock(&plan->engine->mutex);
     return bits;
 }
