@@ -21,8 +21,8 @@ extern const an_command an_command_train, an_command_generate, an_command_eval,
          .type = AN_OPTION_CHOICE,                                             \
          .choice = an_numerics_choice,                                         \
          AN_AT(type_, numerics_),                                              \
-         .help = "ieee: every op is rounded to its type; exact: fp64, "        \
-                 "rounded at the ports"},                                      \
+         .help = "ieee: every op is rounded to its type; hw: as the chip "     \
+                 "computes; exact: fp64, rounded at the ports"},               \
     {                                                                          \
         .name = "threads", .metavar = "N", .type = AN_OPTION_INT,              \
         .preset = "one per processor", .unit = "threads", .min = 1,            \

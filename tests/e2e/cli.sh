@@ -55,7 +55,7 @@ case_of 'malformed integer' fails_with 2 \
     $a train --data "$0" --steps x
 case_of 'number out of range' fails_with 2 '--top-p: expected a number from' \
     $a generate --checkpoint "$TMP" --top-p 1.5
-case_of 'unknown choice' fails_with 2 "expected ieee, hw or exact, got 'fast'" \
+case_of 'unknown choice' fails_with 2 "expected ieee or hw or exact, got 'fast'" \
     $a train --data "$0" --numerics fast
 case_of 'option without its value' fails_with 2 'expected N, got nothing' \
     $a train --data "$0" --steps
