@@ -66,6 +66,8 @@ typedef struct an_train_options {
     int64_t eval_windows; /* validation windows per evaluation, at most */
     int64_t save_every;   /* steps; 0: at the end only */
     int64_t keep;         /* checkpoints that stay: 2 */
+    const char *dump;     /* folder for every stage of lowering, as runnable
+                             programs; NULL: none */
 } an_train_options;
 AN_API an_train_options an_train_defaults(void);
 
@@ -145,6 +147,7 @@ typedef struct an_runner_options {
     an_numerics numerics;
     int threads;
     int64_t batch, sequence; /* 0: 1, and the model's */
+    const char *dump;        /* as an_train_options.dump */
 } an_runner_options;
 AN_API an_status an_runner_open(const an_runner_options *options,
                                 an_runner **out, an_error *err);

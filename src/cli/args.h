@@ -55,6 +55,7 @@ typedef struct an_call {
     const an_command *command;
     char **words; /* after the command's name */
     int n_words;
+    const char *dump; /* ANEMONE_DUMP: a folder, or NULL */
 } an_call;
 
 struct an_command {

@@ -88,8 +88,10 @@ static int eval(const an_call *call, const void *v)
     const values *o = v;
     an_error err = {0};
     an_runner *runner = NULL;
+    an_runner_options opened = o->runner;
+    opened.dump = call->dump;
     an_eval_report report = {0};
-    an_status s = an_runner_open(&o->runner, &runner, &err);
+    an_status s = an_runner_open(&opened, &runner, &err);
     if (s == AN_OK)
         s = an_runner_evaluate(runner, o->data.items, o->data.n, &report, &err);
     if (s == AN_OK && o->json)

@@ -107,9 +107,11 @@ static int generate(const an_call *call, const void *v)
     const values *o = v;
     an_error err = {0};
     an_runner *runner = NULL;
+    an_runner_options opened = o->runner;
+    opened.dump = call->dump;
     stream out = {.terminal = an_terminal_of(stdout)};
     const char *prompt = o->sample.prompt;
-    an_status s = an_runner_open(&o->runner, &runner, &err);
+    an_status s = an_runner_open(&opened, &runner, &err);
     if (s == AN_OK) {
         if (prompt != NULL) put(&out, prompt, strlen(prompt));
         s = an_runner_sample(runner, &o->sample, put, &out, &err);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const an_command *const commands[] = {
@@ -29,6 +30,11 @@ static void print_commands(const char *program, FILE *out)
         fprintf(out, "  %-11s%s\n", commands[i]->name, commands[i]->summary);
     fprintf(out, "\n  %-11s%s\n", "--version",
             "version, commit, kernels, BLAS");
+    fprintf(out,
+            "\nANEMONE_DUMP=DIR in the environment: train, generate and eval "
+            "save every stage\nof lowering there as numbered programs, for "
+            "%s run.\n",
+            program);
     fprintf(out, "\n%s COMMAND --help lists a command's options.\n", program);
 }
 
@@ -93,7 +99,8 @@ static int dispatch(int argc, char **argv)
 {
     const char *program = argc > 0 ? argv[0] : "anemone";
     const char *word = argc > 1 ? argv[1] : "help";
-    an_call call = {.program = program};
+    an_call call = {.program = program, .dump = getenv("ANEMONE_DUMP")};
+    if (call.dump != NULL && call.dump[0] == '\0') call.dump = NULL;
     if (strcmp(word, "--version") == 0) {
         an_version_print(stdout);
         return 0;

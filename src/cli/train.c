@@ -387,6 +387,7 @@ static an_display_mode choose_mode(const values *v)
 static an_status open_session(session *s)
 {
     choose_folder(s);
+    s->o.dump = s->call->dump;
     an_status status = an_trainer_open(&s->o, &s->trainer, &s->err);
     if (status != AN_OK) return status;
     an_trainer_get_plan(s->trainer, &s->plan);

@@ -8,6 +8,7 @@
 
 #include "anemone/engine.h"
 #include "anemone/grad.h"
+#include "lower/dump.h"
 #include "mil/ir.h"
 
 /* A parameter that becomes a constant. */
@@ -22,6 +23,8 @@ typedef struct an_lower_options {
     int columns;
     const an_baked *baked;
     int n_baked;
+    an_dump *dump;       /* every stage goes there; NULL: nowhere */
+    const char *program; /* its name there */
 } an_lower_options;
 
 /* A program ready for an_engine_compile: owns its text and weight file. */
@@ -52,7 +55,8 @@ typedef an_status an_pass_fn(const an_function *f, an_module *into,
                              an_error *err);
 /* Baked parameters become constants, products with them convolutions. */
 an_pass_fn an_pass_bake;
-/* Inputs are sliced, outputs padded with zeros, to o->columns. */
+/* Inputs are sliced, outputs padded with zeros, to o->columns; both are put in
+ * byte order of their names. */
 an_pass_fn an_pass_pad_ports;
 /* Moves of constants become constants. */
 an_pass_fn an_pass_fold;

@@ -2,7 +2,8 @@
  * Widths: a port whose last axis is not a multiple of o->columns becomes one
  * that is. Inputs are sliced at once and outputs padded with zeros at the end,
  * so that everything between has the shapes of the model and no mask is
- * needed; columns that were added never reach a result.
+ * needed; columns that were added never reach a result. Order: ports are put
+ * in byte order of their names, in which hardware binds them (mil.md B1).
  */
 #include "lower/lower.h"
 
@@ -56,7 +57,9 @@ an_status an_pass_pad_ports(const an_function *f, an_module *into,
                             an_error *err)
 {
     an_lower_options options = *o;
-    an_rewriter r = {
-        .ctx = &options, .param = widen_input, .result = widen_output};
+    an_rewriter r = {.ctx = &options,
+                     .param = widen_input,
+                     .result = widen_output,
+                     .sort_ports = true};
     return an_rewrite(f, into, name, &r, err);
 }

@@ -9,6 +9,7 @@
 #ifndef AN_TRAIN_NET_H
 #define AN_TRAIN_NET_H
 
+#include "lower/dump.h"
 #include "train/stages.h"
 #include "train/weights.h"
 
@@ -22,6 +23,7 @@ typedef struct an_net_options {
     struct an_pool *pool;
     an_dtype dtype; /* of the blocks: fp16, fp32, fp64 */
     int columns;    /* ports are padded to a multiple of this */
+    an_dump *dump;  /* NULL: none */
     int64_t batch, sequence;
     an_net_use use;
     an_weight_mode mode;

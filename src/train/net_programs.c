@@ -9,6 +9,7 @@
 #include "lower/lower.h"
 #include "mil/ir.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int find_param(const an_net *net, int layer, int block, const char *port)
@@ -32,7 +33,29 @@ int an_net_weight(const an_net *net, int layer, int block, const char *port)
     return i;
 }
 
+static const char *block_name(const an_net *net, int block)
+{
+    return block == AN_BLOCK_HEAD ? "head"
+                                  : an_model_block_name(net->o.model, block);
+}
+
 /* ---- forms ---- */
+
+enum { NAME_BYTES = 96 };
+
+/* "mlp-forward": the functions of a stage before lowering. */
+static an_status dump_all(const an_net *net, int block, const char *stage,
+                          const an_module *m, an_error *err)
+{
+    an_status s = AN_OK;
+    char name[NAME_BYTES];
+    for (int i = 0; s == AN_OK && i < m->n_functions; i++) {
+        snprintf(name, sizeof name, "%s-%s", block_name(net, block),
+                 m->functions[i]->name);
+        s = an_dump_function(net->o.dump, stage, name, m->functions[i], err);
+    }
+    return s;
+}
 
 /* Every parameter of the block's function, and those that are matrices. */
 static int list_params(const an_net *net, int layer, int block,
@@ -78,7 +101,8 @@ static an_status differentiate(const an_net *net, int layer, int block,
     return s;
 }
 
-static an_status make_backward(an_net_form *form, an_error *err)
+static an_status make_backward(const an_net *net, int block, an_net_form *form,
+                               an_error *err)
 {
     const an_block *b = &form->block;
     if (b->n_cuts + 2 > AN_NET_PROGRAMS)
@@ -88,6 +112,7 @@ static an_status make_backward(an_net_form *form, an_error *err)
     if (s == AN_OK)
         s = an_lower_cut(an_module_function(form->gradient->module, "backward"),
                          form->parts, "backward", b->cuts, b->n_cuts, err);
+    if (s == AN_OK) s = dump_all(net, block, "cut", form->parts, err);
     for (int i = 0; s == AN_OK && i < form->parts->n_functions; i++)
         form->functions[form->n_functions++] = form->parts->functions[i];
     return s;
@@ -103,18 +128,18 @@ an_status an_net_make_form(an_net *net, int block, an_net_form *form,
     an_status s =
         an_model_block(net->o.model, block, net->o.dtype, dtype, net->o.batch,
                        net->o.sequence, &form->block, err);
+    if (s == AN_OK) s = dump_all(net, block, "model", form->block.module, err);
     if (s == AN_OK && net->o.use == AN_NET_TRAIN)
         s = differentiate(net, head ? -1 : 0, block, &form->block,
                           &form->gradient, err);
+    if (s == AN_OK && form->gradient)
+        s = dump_all(net, block, "grad", form->gradient->module, err);
     if (s == AN_OK) {
         m = form->gradient ? form->gradient->module : form->block.module;
         form->functions[form->n_functions++] = an_module_function(m, "forward");
     }
-    if (s == AN_OK && form->gradient) s = make_backward(form, err);
-    if (s != AN_OK)
-        an_fail_context(err, "%s",
-                        head ? "head"
-                             : an_model_block_name(net->o.model, block));
+    if (s == AN_OK && form->gradient) s = make_backward(net, block, form, err);
+    if (s != AN_OK) an_fail_context(err, "%s", block_name(net, block));
     return s;
 }
 
@@ -158,15 +183,31 @@ static bool is_baked(const an_net *net, const an_placed_block *p)
     return net->o.mode != AN_WEIGHT_STREAM && p->block != AN_BLOCK_HEAD;
 }
 
+/* "mlp-forward", or of one layer "mlp_3-forward". */
+static void program_name(const an_net *net, const an_placed_block *p, int i,
+                         char name[NAME_BYTES])
+{
+    char layer[16] = "";
+    if (is_baked(net, p)) snprintf(layer, sizeof layer, "_%d", p->layer);
+    snprintf(name, NAME_BYTES, "%s%s-%s", block_name(net, p->block), layer,
+             p->form->functions[i]->name);
+}
+
+/* Stages are dumped once, not again for new weights. */
 static an_status lower(const an_net *net, const an_placed_block *p, int i,
                        an_lowered *out, an_error *err)
 {
     bakery b = {.n = 0};
+    char name[NAME_BYTES];
     const an_function *f = p->form->functions[i];
     an_arena_init(&b.arena);
     an_status s = is_baked(net, p) ? bake(net, p, f, &b, err) : AN_OK;
-    an_lower_options o = {
-        .columns = net->o.columns, .baked = b.list, .n_baked = b.n};
+    program_name(net, p, i, name);
+    an_lower_options o = {.columns = net->o.columns,
+                          .baked = b.list,
+                          .n_baked = b.n,
+                          .dump = p->programs[i] ? NULL : net->o.dump,
+                          .program = name};
     if (s == AN_OK) s = an_lower_function(f, &o, out, err);
     an_arena_fini(&b.arena);
     return s;
@@ -187,10 +228,7 @@ an_status an_net_compile(an_net *net, an_placed_block *p, an_error *err)
     for (int i = 0; i < p->form->n_functions; i++) {
         an_status s = compile(net, p, i, &p->programs[i], err);
         if (s != AN_OK) {
-            an_fail_context(err, "%s",
-                            p->block == AN_BLOCK_HEAD
-                                ? "head"
-                                : an_model_block_name(net->o.model, p->block));
+            an_fail_context(err, "%s", block_name(net, p->block));
             return s;
         }
         net->facts.programs++;

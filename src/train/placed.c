@@ -37,6 +37,7 @@ void an_placed_fini(an_placed *p)
     an_engine_close(p->cpu);
     an_engine_close(p->engine);
     an_pool_close(p->pool);
+    an_dump_close(p->dump);
     an_tokenizer_free(p->tokenizer);
     an_model_free(p->model);
     *p = (an_placed){0};
@@ -53,6 +54,7 @@ an_status an_placed_net(const an_placed *p, int64_t batch, int64_t sequence,
                         .pool = p->pool,
                         .dtype = p->dtype,
                         .columns = p->columns,
+                        .dump = p->dump,
                         .batch = batch,
                         .sequence = sequence,
                         .use = use,

@@ -53,6 +53,7 @@ static an_status load(an_runner *r, const an_runner_options *o, an_error *err)
     if (s == AN_OK)
         s = an_placed_open(&r->placed, o->engine, o->numerics, o->threads,
                            AN_WEIGHTS_RUN, err);
+    if (s == AN_OK && o->dump) s = an_dump_open(o->dump, &r->placed.dump, err);
     if (s == AN_OK)
         s = an_weights_load(r->placed.weights, AN_WEIGHTS_MASTER, "", st, err);
     an_st_close(st);

@@ -20,6 +20,7 @@ static an_status open_model(an_trainer *t, an_error *err)
     if (s == AN_OK)
         s = an_placed_open(p, t->o.engine, t->o.numerics, t->o.threads,
                            AN_WEIGHTS_TRAIN, err);
+    if (s == AN_OK && t->o.dump) s = an_dump_open(t->o.dump, &p->dump, err);
     if (s == AN_OK) s = an_train_resolve(&t->o, &p->model_facts, p->dtype, err);
     return s;
 }

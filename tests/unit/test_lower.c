@@ -6,7 +6,10 @@
 
 #include "alloc_fail.h"
 #include "anemone/model.h"
+#include "base/file.h"
 #include "describe.h"
+
+#include <stdlib.h>
 
 static void must(an_status s, const an_error *err)
 {
@@ -429,6 +432,20 @@ static an_status lower_once(void *ctx, an_error *err)
     return s;
 }
 
+static char folder[] = "/tmp/anemone-stages-XXXXXX";
+
+static an_status dump_once(void *ctx, an_error *err)
+{
+    an_dump *dump = NULL;
+    an_status s = an_dump_open(folder, &dump, err);
+    an_lower_options o = {.columns = 64, .dump = dump, .program = "x/y"};
+    an_lowered l = {0};
+    if (s == AN_OK) s = an_lower_function(ctx, &o, &l, err);
+    an_lowered_free(&l);
+    an_dump_close(dump);
+    return s;
+}
+
 static an_status cut_once(void *ctx, an_error *err)
 {
     an_module *into = NULL;
@@ -450,6 +467,22 @@ static void test_without_memory(void **state)
     an_module_free(m);
 }
 
+/* Each try that fails leaves nothing behind that the next trips over. */
+static void test_stages_without_memory(void **state)
+{
+    (void)state;
+    char path[64];
+    an_module *m = with_constants(AN_FP16);
+    assert_non_null(mkdtemp(folder));
+    assert_true(alloc_sweep(dump_once, m->functions[0]) > 0);
+    snprintf(path, sizeof path, "%s/001-fold-x_y.mil", folder);
+    assert_true(an_path_exists(path));
+    snprintf(path, sizeof path, "%s/weights/001-fold-x_y.bin", folder);
+    assert_true(an_path_exists(path));
+    an_module_free(m);
+    assert_int_equal(an_dir_remove(folder, NULL), AN_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_no_constants_no_file),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_stages_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
