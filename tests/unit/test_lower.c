@@ -475,9 +475,9 @@ static void test_stages_without_memory(void **state)
     an_module *m = with_constants(AN_FP16);
     assert_non_null(mkdtemp(folder));
     assert_true(alloc_sweep(dump_once, m->functions[0]) > 0);
-    snprintf(path, sizeof path, "%s/001-fold-x_y.mil", folder);
+    snprintf(path, sizeof path, "%s/002-fold-x_y.mil", folder);
     assert_true(an_path_exists(path));
-    snprintf(path, sizeof path, "%s/weights/001-fold-x_y.bin", folder);
+    snprintf(path, sizeof path, "%s/weights/002-fold-x_y.bin", folder);
     assert_true(an_path_exists(path));
     an_module_free(m);
     assert_int_equal(an_dir_remove(folder, NULL), AN_OK);
