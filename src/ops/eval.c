@@ -111,6 +111,7 @@ static an_status take_output(run *r, const an_value *v, double **out,
     an_dense d;
     an_status s = read_operand(r, v, &d, err);
     if (s != AN_OK) return s;
+    assert(d.data);
     size_t n = (size_t)an_shape_count(&d.shape);
     double *copy = an_alloc_array(n, sizeof *copy);
     if (!copy) return no_memory(err);

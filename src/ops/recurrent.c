@@ -45,7 +45,7 @@ static an_status give_results(const an_node *node, an_shape *out, int n,
     static const char *const initial[] = {"initial_h", "initial_c"};
     const an_shape *x = an_node_shape(node, "x");
     an_shape state = AN_TENSOR(x->dtype, x->dims[1], width);
-    for (int i = 0; i + 1 < n; i++) {
+    for (int i = 0; i + 1 < n && i < 2; i++) {
         an_status s = an_rule_shape(node, initial[i], &state, err);
         if (s != AN_OK) return s;
         out[i + 1] = state;

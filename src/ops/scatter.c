@@ -83,8 +83,8 @@ static an_status shape_scatter_nd(const an_node *node, an_shape *out, int n,
 static an_status shape_scatter(const an_node *node, an_shape *out, int n,
                                an_error *err)
 {
-    int axis;
-    an_shape head, updates;
+    int axis = 0;
+    an_shape head = {0}, updates = {0};
     an_status s = check_scatter(node, n, err);
     const an_shape *x = an_node_shape(node, "data");
     if (s == AN_OK) s = an_rule_axis(node, "axis", x->rank, &axis, err);

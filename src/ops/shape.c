@@ -32,10 +32,13 @@ static an_status infer_dimension(const an_node *node, an_shape *r,
         int64_t d = r->dims[i];
         if (d < 0)
             open = i, n_open++;
+        else if (d == 0) /* a dimension of x, and x is empty */
+            rest = 0;
         else
             rest = rest > count / d ? count + 1 : rest * d;
     }
-    bool fits = n_open == 0 ? count == rest : n_open == 1 && count % rest == 0;
+    bool fits = n_open == 0 ? count == rest
+                            : n_open == 1 && rest > 0 && count % rest == 0;
     if (!fits)
         return an_node_fail(node, err, AN_ETYPE,
                             "x is %s, expected as many elements as in %s",

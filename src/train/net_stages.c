@@ -83,7 +83,8 @@ static an_status new_stage(an_net *net, an_stage_kind kind, const char *name,
     if (!s || !an_grow(&net->stages, &net->cap_stages, net->n_stages,
                        sizeof *net->stages)) {
         an_free(s);
-        return an_net_no_memory(err);
+        an_net_no_memory(err);
+        return AN_ENOMEM;
     }
     *s = (an_stage){.kind = kind, .name = name, .layer = layer};
     net->stages[net->n_stages++] = s;

@@ -8,6 +8,7 @@
 
 #include "kernels/kernels.h"
 
+#include <assert.h>
 #include <math.h>
 
 /* One block: registers, elements, and whether it has patterns. */
@@ -90,6 +91,7 @@ static void evaluate(const block *b, const an_calc *c, double *out)
 {
     const an_num *num = b->chain->num;
     double v[CHAIN_OPERANDS];
+    assert(out);
     for (size_t i = 0; i < b->n; i++) {
         for (int k = 0; k < CHAIN_OPERANDS; k++) {
             const double *x = reg(b, c->in[k]);
