@@ -21,7 +21,9 @@ an_status an_placed_open(an_placed *p, const char *engine, an_numerics numerics,
     p->numerics = numerics;
     bool chip = strcmp(p->facts.chip, "cpu") != 0;
     p->columns = chip ? 32 : 1;
-    p->product_limit = 65504; /* fp16's largest number */
+    /* The largest fp16, or where chips' products end: ANEForge saw infinity
+     * from 32752 on, others from 32768 on. */
+    p->product_limit = numerics == AN_NUMERICS_HW ? 32752 : 65504;
     p->dtype = numerics == AN_NUMERICS_EXACT ? AN_FP64
                : chip                        ? AN_FP16
                                              : AN_FP32;

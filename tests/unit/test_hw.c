@@ -116,7 +116,8 @@ static void test_backward_capture(void **state)
         n++;
     }
     fclose(t.file);
-    print_message("ffn_backward_dx: %d of %d values bit for bit\n", same, n);
+    print_message("# figure: ffn_backward_dx: %d of %d values bit for bit\n",
+                  same, n);
     assert_int_equal(n, 128);
     assert_int_equal(same, 128);
 }
@@ -163,7 +164,7 @@ static void test_probes(void **state)
                         wanted, came);
     }
     fclose(t.file);
-    print_message("mac_probes: %d of %d rows\n", same, n);
+    print_message("# figure: mac_probes: %d of %d rows\n", same, n);
     assert_int_equal(n, 113);
     assert_int_equal(same, 113);
 }
@@ -268,17 +269,19 @@ static void test_statistics(void **state)
             strtod(t.field[2], NULL), strtod(t.field[3], NULL));
         int equal = is_sin ? 4 + prints_as("e3", s.max_abs, t.field[4])
                            : figures_equal(&t, &s);
-        print_message("%-8s max_abs %.3e (%s)  max_ulp %.1f (%s)  at %.4g (%s)"
-                      "  exact %.3g (%s)  out %.3g (%s)%s\n",
-                      t.field[0], s.max_abs, t.field[4], s.max_ulp, t.field[5],
-                      s.at, t.field[6], s.exact, t.field[7], s.out, t.field[8],
-                      is_sin ? "  max_abs only" : "");
+        print_message(
+            "# figure: %-8s max_abs %.3e (%s)  max_ulp %.1f (%s)  at %.4g (%s)"
+            "  exact %.3g (%s)  out %.3g (%s)%s\n",
+            t.field[0], s.max_abs, t.field[4], s.max_ulp, t.field[5], s.at,
+            t.field[6], s.exact, t.field[7], s.out, t.field[8],
+            is_sin ? "  max_abs only" : "");
         n++;
         same += equal == 5;
     }
     fclose(t.file);
-    print_message("activation_stats: %d of %d functions as published\n", same,
-                  n);
+    print_message(
+        "# figure: activation_stats: %d of %d functions as published\n", same,
+        n);
     assert_int_equal(n, 11);
     assert_int_equal(same, 11);
 }
