@@ -421,6 +421,25 @@ static void test_ieee_fp16(void **state)
     check_ieee("tied", "soft", 64, 0x1p-11);
 }
 
+static void test_hw_gradients(void **state)
+{
+    (void)state;
+    static const double scales[]={1.0/64,1,16,64,256,1024,4096};
+    for (int num=0;num<2;num++)
+    for (int s=0;s<7;s++){
+    bench b;
+    open_bench(&b, "untied", "soft", num?AN_NUMERICS_HW:AN_NUMERICS_IEEE, scales[s]);
+    run_net(&b,1);
+    print_message("%s scale %g:",num?"hw":"ieee",scales[s]);
+    for (int i = 0; i < b.p.weights->n; i++) {
+        const double *g = stored(&b, "grad", 1, param_name(&b, i), AN_FP64);
+        print_message(" %s %.2g", param_name(&b,i), distance(count(&b, i), gradient(&b, i), g));
+    }
+    print_message("\n");
+    close_bench(&b);
+    }
+}
+
 /* ---- against central differences ----
  *
  * L(w + h u) - L(w - h u) over 2 h along a random unit direction u of each
@@ -546,6 +565,7 @@ static void test_evaluations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hw_gradients),
         cmocka_unit_test(test_exact_cpu),
         cmocka_unit_test(test_exact_soft),
         cmocka_unit_test(test_exact_sees_spoiled),
