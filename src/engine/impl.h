@@ -25,6 +25,7 @@ struct an_engine {
     pthread_mutex_t mutex;
     struct an_table *tables; /* of fp16 functions, see soft/table.h */
     an_limits limits;
+    double *exponentials; /* of all fp16 values, see soft/table.h */
     int n_programs; /* live */
     int n_compiles; /* since the engine was opened: a process opens one */
 };

@@ -98,6 +98,10 @@ typedef struct an_kernel_set {
     void (*float_to_half)(size_t n, const float *x, uint16_t *y);
     /* Each element to the nearest fp16 value and back, in place. */
     void (*round_half)(size_t n, float *x);
+    /* fp16 to fp64; returns whether there is a NaN. */
+    bool (*half_to_double)(size_t n, const uint16_t *x, double *y);
+    /* By way of fp32; returns whether an element changed there. */
+    bool (*double_to_half)(size_t n, const double *x, uint16_t *y);
     /* Each element to the nearest fp16 value in place, one rounding with these
      * ties; beyond 65504 infinity, NaN becomes 0. */
     void (*round_half_f64)(size_t n, an_ties ties, double *x);

@@ -199,6 +199,59 @@ static void own_fp32_product_matches(void **state)
         }
 }
 
+/* fp64 on, half way between and just beside every fp16 value, both signs. */
+static void doubles_become_halves(void **state)
+{
+    (void)state;
+    enum { N = 4 * 31744 };
+    static double x[2 * N], y[2 * N];
+    static uint16_t bits[2 * N];
+    for (int i = 0; i < N; i++) {
+        double a = an_half_to_double((uint16_t)(i / 4));
+        double b =
+            i / 4 == 31743 ? 65536 : an_half_to_double((uint16_t)(i / 4 + 1));
+        double middle = (a + (isinf(b) ? 65536 : b)) / 2;
+        double at[] = {a, middle, nextafter(middle, 0), nextafter(middle, 1e9)};
+        x[i] = at[i % 4];
+        x[N + i] = -x[i];
+    }
+    for (int s = 0; s < 4; s++) {
+        an_ties ties = s < 2 ? AN_TIES_AWAY : AN_TIES_EVEN;
+        memcpy(y, x, sizeof x);
+        set_at(s % 2)->round_half_f64(2 * N, ties, y);
+        for (int i = 0; i < 2 * N; i++) {
+            uint16_t half = ties == AN_TIES_AWAY
+                                ? an_half_from_double_away(x[i])
+                                : an_half_from_double(x[i]);
+            assert_int_equal(an_half_from_double(y[i]), half);
+            assert_true(an_half_to_double(half) == y[i]);
+        }
+        assert_false(set_at(s % 2)->double_to_half(2 * N, y, bits));
+        assert_true(set_at(s % 2)->double_to_half(8, x, bits));
+        assert_false(set_at(s % 2)->half_to_double(2 * N, bits, y));
+        y[0] = NAN;
+        set_at(s % 2)->round_half_f64(1, ties, y);
+        assert_true(y[0] == 0);
+    }
+}
+
+/* There and back: every pattern, and where the NaNs are is told. */
+static void halves_become_doubles(void **state)
+{
+    (void)state;
+    for (int s = 0; s < 2; s++)
+        for (int i = 0; i < 65536; i++) {
+            uint16_t half = (uint16_t)i, back;
+            double x;
+            bool nan = set_at(s)->half_to_double(1, &half, &x);
+            assert_int_equal(nan, isnan(an_half_to_double(half)));
+            if (nan) continue;
+            assert_true(x == an_half_to_double(half));
+            assert_false(set_at(s)->double_to_half(1, &x, &back));
+            assert_int_equal(back, half);
+        }
+}
+
 static void rows_match(void **state)
 {
     (void)state;
@@ -234,6 +287,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_become_floats),
         cmocka_unit_test(floats_become_halves),
+        cmocka_unit_test(doubles_become_halves),
+        cmocka_unit_test(halves_become_doubles),
         cmocka_unit_test(functions_are_within_two_ulp),
         cmocka_unit_test(products_match),
         cmocka_unit_test(own_fp32_product_matches),

@@ -6,10 +6,7 @@
  */
 #include "engine/soft/chain.h"
 
-#include "kernels/kernels.h"
-
 #include <assert.h>
-#include <math.h>
 
 /* One block: registers, elements, and whether it has patterns. */
 typedef struct block {
@@ -26,46 +23,19 @@ static double *reg(const block *b, int i)
 
 /* ---- memory ---- */
 
-static bool load_halves(const uint16_t *x, int64_t stride, size_t n,
-                        double *out)
-{
-    uint16_t bits[CHAIN_BLOCK] = {0};
-    float part[CHAIN_BLOCK];
-    int patterns = 0;
-    for (size_t i = 0; i < n; i++)
-        bits[i] = x[(int64_t)i * stride];
-    for (size_t i = 0; i < n; i++)
-        patterns |= (bits[i] & 0x7fff) > 0x7c00;
-    an_convert_half_to_float(n, bits, part);
-    for (size_t i = 0; i < n; i++)
-        out[i] = (double)part[i];
-    for (size_t i = 0; patterns && i < n; i++)
-        out[i] = an_hw_load(bits[i]);
-    return patterns;
-}
-
-/* Returns whether there are NaNs among the elements. */
+/* Returns whether there are NaNs among the elements: patterns. */
 static bool load(const an_chain_port *in, const an_exec *exec, int64_t row,
                  int64_t begin, size_t n, double *out)
 {
     const an_place *p = &in->place;
     int64_t stride = p->strides[p->rank - 1];
-    const void *x =
-        an_exec_read(exec, p, an_place_row(p, row) + begin * stride);
-    if (p->dtype == AN_FP16) return load_halves(x, stride, n, out);
-    an_load_f64(p->dtype, x, stride, (int64_t)n, out);
-    bool patterns = false;
+    int64_t offset = an_place_row(p, row) + begin * stride;
+    an_load_f64(p->dtype, an_exec_read(exec, p, offset), stride, (int64_t)n,
+                out);
+    int patterns = 0;
     for (size_t i = 0; i < n; i++)
-        patterns = patterns || isnan(out[i]);
+        patterns |= out[i] != out[i];
     return patterns;
-}
-
-static void to_halves(size_t n, const double *x, uint16_t *out)
-{
-    float part[CHAIN_BLOCK];
-    for (size_t i = 0; i < n; i++)
-        part[i] = (float)x[i];
-    an_convert_float_to_half(n, part, out);
 }
 
 static void store(const block *b, const an_chain_port *out, const an_exec *exec,
@@ -73,16 +43,9 @@ static void store(const block *b, const an_chain_port *out, const an_exec *exec,
 {
     const an_place *p = &out->place;
     int64_t stride = p->strides[p->rank - 1];
-    void *y = an_exec_write(exec, p, an_place_row(p, row) + begin * stride);
-    const double *x = reg(b, out->reg);
-    if (p->dtype != AN_FP16 || b->patterns) {
-        an_store_f64(p->dtype, x, (int64_t)b->n, y, stride);
-        return;
-    }
-    uint16_t bits[CHAIN_BLOCK], *to = y;
-    to_halves(b->n, x, bits);
-    for (size_t i = 0; i < b->n; i++)
-        to[(int64_t)i * stride] = bits[i];
+    int64_t offset = an_place_row(p, row) + begin * stride;
+    an_store_f64(p->dtype, reg(b, out->reg), (int64_t)b->n,
+                 an_exec_write(exec, p, offset), stride);
 }
 
 /* ---- calculations ---- */
@@ -103,14 +66,12 @@ static void evaluate(const block *b, const an_calc *c, double *out)
 
 static void look_up(const block *b, const an_calc *c, double *out)
 {
+    const an_kernel_set *k = b->chain->kernels;
     uint16_t bits[CHAIN_BLOCK];
-    float part[CHAIN_BLOCK];
-    to_halves(b->n, reg(b, c->in[0]), bits);
+    k->double_to_half(b->n, reg(b, c->in[0]), bits);
     for (size_t i = 0; i < b->n; i++)
         bits[i] = c->table[bits[i]];
-    an_convert_half_to_float(b->n, bits, part);
-    for (size_t i = 0; i < b->n; i++)
-        out[i] = (double)part[i];
+    k->half_to_double(b->n, bits, out);
 }
 
 static void loop(const block *b, const an_calc *c, double *out)

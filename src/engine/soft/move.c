@@ -3,6 +3,7 @@
 
 #include "base/half.h"
 #include "kernels/kernels.h"
+#include "kernels/set.h"
 #include "mil/numerics.h"
 
 #include <assert.h>
@@ -211,6 +212,24 @@ void an_load_f32(an_dtype dtype, const void *x, int64_t stride, int64_t n,
     }
 }
 
+static void load_halves_f64(const uint16_t *x, int64_t stride, int64_t n,
+                            double *out)
+{
+    enum { BLOCK = 128 };
+    uint16_t part[BLOCK];
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t some = n - i < BLOCK ? n - i : BLOCK;
+        const uint16_t *from = x + i;
+        for (int64_t j = 0; stride != 1 && j < some; j++)
+            part[j] = x[(i + j) * stride];
+        if (stride != 1) from = part;
+        bool patterns =
+            an_kernels()->half_to_double((size_t)some, from, out + i);
+        for (int64_t j = 0; patterns && j < some; j++)
+            out[i + j] = an_hw_load(from[j]);
+    }
+}
+
 void an_load_f64(an_dtype dtype, const void *x, int64_t stride, int64_t n,
                  double *out)
 {
@@ -226,6 +245,8 @@ void an_load_f64(an_dtype dtype, const void *x, int64_t stride, int64_t n,
     } else if (dtype == AN_FP32) {
         for (int64_t i = 0; i < n; i++)
             out[i] = (double)((const float *)x)[i * stride];
+    } else if (dtype == AN_FP16) {
+        load_halves_f64(x, stride, n, out);
     } else {
         for (int64_t i = 0; i < n; i++)
             out[i] = element(dtype, x, i * stride);
@@ -260,11 +281,29 @@ void an_store_f32(an_dtype dtype, const float *x, int64_t n, void *out,
     }
 }
 
+static void store_halves_f64(const double *x, int64_t n, uint16_t *out,
+                             int64_t stride)
+{
+    enum { BLOCK = 128 };
+    uint16_t part[BLOCK];
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t some = n - i < BLOCK ? n - i : BLOCK;
+        uint16_t *to = stride == 1 ? out + i : part;
+        bool changed = an_kernels()->double_to_half((size_t)some, x + i, to);
+        for (int64_t j = 0; changed && j < some; j++)
+            to[j] = an_hw_store(x[i + j]);
+        for (int64_t j = 0; stride != 1 && j < some; j++)
+            out[(i + j) * stride] = part[j];
+    }
+}
+
 void an_store_f64(an_dtype dtype, const double *x, int64_t n, void *out,
                   int64_t stride)
 {
     if (dtype == AN_FP64 && stride == 1) {
         memcpy(out, x, (size_t)n * sizeof *x);
+    } else if (dtype == AN_FP16) {
+        store_halves_f64(x, n, out, stride);
     } else {
         for (int64_t i = 0; i < n; i++)
             set_element(dtype, out, i * stride, x[i]);

@@ -8,7 +8,8 @@
  * gathers a row and reduces it by the numerics, in fp64, which is the meaning
  * of the op and serves fp64, integers and wide numerics.
  */
-#include "engine/soft/move.h"
+#include "engine/soft/rows_hw.h"
+#include "engine/soft/table.h"
 #include "kernels/set.h"
 
 #include <math.h>
@@ -23,6 +24,8 @@ enum {
 typedef struct rows {
     an_step step;
     const an_num *num;
+    const an_soft_numerics *numerics;
+    const double *exponentials; /* for an_softmax_hw, or NULL */
     const an_kernel_set *kernels;
     an_reduce how;
     an_dtype type;             /* of the result, as declared */
@@ -150,7 +153,9 @@ static void run_row_scalar(const rows *s, const an_exec *exec, int64_t i,
                      an_exec_write(exec, &s->y_outer, y), 1);
         return;
     }
-    softmax_scalar(s, row);
+    if (!s->exponentials ||
+        !an_softmax_hw(s->numerics->chip, s->exponentials, s->n_inner, row))
+        softmax_scalar(s, row);
     n = q->dims[q->rank - 1], stride = q->strides[q->rank - 1];
     for (int64_t r = 0; r * n < s->n_inner; r++)
         an_store_f64(q->dtype, row + r * n, n,
@@ -324,6 +329,9 @@ an_status an_plan_add_rows(an_plan *plan, const an_node *node, bool *done,
         status = an_plan_result(plan, node->results[0], &y, err);
     if (status != AN_OK) return status;
     s->num = &plan->numerics->num;
+    s->numerics = plan->numerics;
+    if (an_softmax_hw_fits(plan->numerics->chip, node))
+        s->exponentials = an_table_exponentials(plan);
     s->kernels = an_kernels();
     s->how = node->op->reduce;
     s->type = node->results[0]->type->shape.dtype;

@@ -20,6 +20,7 @@ void an_tables_free(an_engine *engine)
         next = t->next;
         an_free(t);
     }
+    an_free(engine->exponentials);
 }
 
 static void fill(an_table *t, const an_num *num)
@@ -49,6 +50,26 @@ static const uint16_t *find(an_engine *e, const an_num *num, an_scalar fn,
     t->next = e->tables;
     e->tables = t;
     return t->bits;
+}
+
+static double *new_exponentials(const an_num *num)
+{
+    double *e = an_alloc_array(N_HALVES, sizeof *e);
+    for (int i = 0; e && i < N_HALVES; i++)
+        e[i] = num->scalar(num, AN_SCALAR_exp, num->load((uint16_t)i), 0, 0,
+                           AN_FP16, AN_FP64);
+    return e;
+}
+
+const double *an_table_exponentials(const an_plan *plan)
+{
+    an_engine *engine = plan->engine;
+    pthread_mutex_lock(&engine->mutex);
+    if (!engine->exponentials)
+        engine->exponentials = new_exponentials(&plan->numerics->num);
+    const double *e = engine->exponentials;
+    pthread_mutex_unlock(&engine->mutex);
+    return e;
 }
 
 const uint16_t *an_table_get(const an_plan *plan, an_scalar fn, double b,

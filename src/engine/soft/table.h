@@ -12,4 +12,7 @@
 const uint16_t *an_table_get(const an_plan *plan, an_scalar fn, double b,
                              double c);
 
+/* exp of every fp16 value, not rounded: what softmax keeps. NULL: no memory. */
+const double *an_table_exponentials(const an_plan *plan);
+
 #endif
