@@ -26,8 +26,8 @@ struct an_engine {
     struct an_table *tables; /* of fp16 functions, see soft/table.h */
     an_limits limits;
     double *exponentials; /* of all fp16 values, see soft/table.h */
-    int n_programs; /* live */
-    int n_compiles; /* since the engine was opened: a process opens one */
+    int n_programs;       /* live */
+    int n_compiles;       /* since the engine was opened: a process opens one */
 };
 
 struct an_surface {

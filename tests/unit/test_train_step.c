@@ -449,8 +449,7 @@ static void hw_errors(bench *exact, double scale, double *errors)
     shrink_weights(&b);
     run_net(&b, 1);
     for (int i = 0; i < b.p.weights->n; i++)
-        errors[i] =
-            distance(count(&b, i), gradient(&b, i), gradient(exact, i));
+        errors[i] = distance(count(&b, i), gradient(&b, i), gradient(exact, i));
     close_bench(&b);
 }
 
