@@ -1,0 +1,165 @@
+/*
+ * Fuzz target: a compiled model's folder. The input is model.mil up to the
+ * first zero byte and weights/weight.bin behind it. What parses is compiled
+ * with its weights, and run when that costs little; every refusal has a line.
+ */
+#include "anemone/engine.h"
+
+#include "mil/ir.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum {
+    MAX_ELEMENTS = 1 << 12, /* of all results together */
+    MAX_FLOPS = 1 << 18,
+};
+
+static struct {
+    char root[64], weights[96], model[96], weight[128];
+    an_engine *engine;
+} folder;
+
+static void remove_folder(void)
+{
+    an_engine_close(folder.engine);
+    unlink(folder.model);
+    unlink(folder.weight);
+    rmdir(folder.weights);
+    rmdir(folder.root);
+}
+
+static void make_folder(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    snprintf(folder.root, sizeof folder.root, "%.40s/fuzz.XXXXXX",
+             tmp != NULL ? tmp : "/tmp");
+    if (mkdtemp(folder.root) == NULL) abort();
+    snprintf(folder.weights, sizeof folder.weights, "%s/weights", folder.root);
+    snprintf(folder.model, sizeof folder.model, "%s/model.mil", folder.root);
+    snprintf(folder.weight, sizeof folder.weight, "%s/weight.bin",
+             folder.weights);
+    an_engine_options o = {.name = "cpu", .threads = 1};
+    if (mkdir(folder.weights, 0700) != 0 ||
+        an_engine_open(&o, &folder.engine, NULL) != AN_OK)
+        abort();
+    atexit(remove_folder);
+}
+
+static void write_file(const char *path, const void *data, size_t size)
+{
+    FILE *f = fopen(path, "wb");
+    if (f == NULL || fwrite(data, 1, size, f) != size || fclose(f) != 0)
+        abort();
+}
+
+static void refused(const an_error *err)
+{
+    if (err->code == AN_OK || err->text[0] == '\0' ||
+        strchr(err->text, '\n') != NULL)
+        abort();
+}
+
+/* Elements of every result, MAX_ELEMENTS + 1 when there are more. */
+static int64_t count_elements(const an_module *m)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < m->n_functions; i++)
+        for (int j = 0; j < m->functions[i]->n_nodes; j++) {
+            const an_node *n = m->functions[i]->nodes[j];
+            for (int k = 0; k < n->n_results; k++) {
+                const an_shape *s = an_value_shape(n->results[k]);
+                int64_t count = 1;
+                for (int d = 0; s != NULL && d < s->rank; d++) {
+                    if (s->dims[d] > MAX_ELEMENTS) return MAX_ELEMENTS + 1;
+                    if (s->dims[d] > 0) count *= s->dims[d];
+                    if (count > MAX_ELEMENTS) return MAX_ELEMENTS + 1;
+                }
+                sum += count;
+                if (sum > MAX_ELEMENTS) return sum;
+            }
+        }
+    return sum;
+}
+
+static void bind_side(an_program *p, an_request *r, an_port_side side,
+                      an_surface **surfaces, int *n)
+{
+    for (int i = 0; i < an_program_n_ports(p, side) && *n < 16; i++) {
+        const an_port *port = an_program_port(p, side, i);
+        an_error err = {0};
+        if (port->size_bytes > (1 << 20) ||
+            an_surface_new(folder.engine, port->size_bytes, &surfaces[*n],
+                           &err) != AN_OK)
+            return;
+        uint8_t *bytes = an_surface_data(surfaces[*n]);
+        for (size_t j = 0; side == AN_INPUT && j < port->size_bytes; j++)
+            bytes[j] = (uint8_t)(j * 37 + (size_t)i);
+        if (an_request_bind(r, side, port->name, surfaces[*n], &err) != AN_OK)
+            refused(&err);
+        (*n)++;
+    }
+}
+
+static void run(an_program *p)
+{
+    an_surface *surfaces[16] = {0};
+    an_request *r = NULL;
+    an_error err = {0};
+    int n = 0;
+    if (an_program_flops(p) > MAX_FLOPS) return;
+    if (an_request_new(p, &r, &err) != AN_OK) {
+        refused(&err);
+        return;
+    }
+    bind_side(p, r, AN_INPUT, surfaces, &n);
+    bind_side(p, r, AN_OUTPUT, surfaces, &n);
+    if (an_request_run(r, &err) != AN_OK) refused(&err);
+    an_request_free(r);
+    for (int i = 0; i < n; i++)
+        an_surface_free(surfaces[i]);
+}
+
+static void compile(const uint8_t *text, size_t n_text, const uint8_t *weight,
+                    size_t n_weight)
+{
+    const an_blob blob = {"@model_path/weights/weight.bin", weight, n_weight};
+    const an_source source = {.text = (const char *)text,
+                              .size = n_text,
+                              .blobs = &blob,
+                              .n_blobs = 1};
+    an_program *p = NULL;
+    an_error err = {0};
+    if (an_engine_compile(folder.engine, &source, &p, &err) != AN_OK) {
+        refused(&err);
+        return;
+    }
+    run(p);
+    an_program_free(p);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (folder.engine == NULL) make_folder();
+    const uint8_t *zero = size > 0 ? memchr(data, 0, size) : NULL;
+    size_t n_text = zero != NULL ? (size_t)(zero - data) : size;
+    const uint8_t *weight = zero != NULL ? zero + 1 : data + size;
+    size_t n_weight = (size_t)(data + size - weight);
+    an_module *m = NULL;
+    an_error err = {0};
+    write_file(folder.model, data, n_text);
+    write_file(folder.weight, weight, n_weight);
+    if (an_mil_load(folder.root, &m, &err) != AN_OK) {
+        refused(&err);
+        return 0;
+    }
+    int64_t elements = count_elements(m);
+    an_module_free(m);
+    if (elements <= MAX_ELEMENTS) compile(data, n_text, weight, n_weight);
+    return 0;
+}
