@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/half.h"
 #include "base/rng.h"
+#include "base/sha256.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -419,6 +420,47 @@ static void test_clock(void **state)
     assert_true(an_clock() >= before);
 }
 
+/* ---- SHA-256 ---- */
+
+/* The examples of FIPS 180-4 and its implementation notes: "", "abc", two
+ * blocks, a million times "a"; and pieces of every size. */
+static void test_sha256(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"",
+         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc",
+         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+    };
+    char came[AN_SHA256_DIGITS + 1];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        an_sha256_text(cases[i].text, strlen(cases[i].text), came);
+        assert_string_equal(came, cases[i].want);
+    }
+    static char many[1000000];
+    memset(many, 'a', sizeof many);
+    an_sha256_text(many, sizeof many, came);
+    assert_string_equal(
+        came,
+        "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    unsigned char whole[AN_SHA256_BYTES], pieces[AN_SHA256_BYTES];
+    an_sha256 s;
+    an_sha256_init(&s);
+    an_sha256_put(&s, many, 20100);
+    an_sha256_end(&s, whole);
+    an_sha256_init(&s);
+    for (size_t n = 0, at = 0; at < 20100; at += n++)
+        an_sha256_put(&s, many + at, n);
+    an_sha256_put(&s, many, 0);
+    an_sha256_end(&s, pieces);
+    assert_memory_equal(whole, pieces, sizeof whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_lock),
         cmocka_unit_test(test_file_allocation_failures),
         cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_sha256),
     };
     return cmocka_run_group_tests_name("base", tests, make_folder,
                                        remove_folder);
