@@ -15,6 +15,8 @@
 
 #include <stdint.h>
 
+#define AN_VERSION "0.1.0"
+
 #if defined(__GNUC__)
 #define AN_API __attribute__((visibility("default")))
 #define AN_PRINTF(f, a) __attribute__((format(printf, f, a)))

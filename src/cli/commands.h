@@ -6,7 +6,7 @@
 #include "cli/args.h"
 
 extern const an_command an_command_train, an_command_generate, an_command_eval,
-    an_command_check, an_command_run;
+    an_command_check, an_command_run, an_command_capture, an_command_verify;
 
 /* The options that choose an engine, for the fields of a command's struct. */
 #define AN_ENGINE_ROWS(type_, engine_, numerics_, threads_)                    \

@@ -12,8 +12,9 @@
 #include <string.h>
 
 static const an_command *const commands[] = {
-    &an_command_train, &an_command_generate, &an_command_eval,
-    &an_command_check, &an_command_run,
+    &an_command_train,   &an_command_generate, &an_command_eval,
+    &an_command_check,   &an_command_run,      &an_command_verify,
+    &an_command_capture,
 };
 
 const char *an_numerics_choice(int i)

@@ -3,6 +3,7 @@
  * the run after the step that is under way, with a checkpoint; a second one
  * ends the process at once, which never leaves half a file either.
  */
+#include "cli/again.h"
 #include "cli/commands.h"
 #include "cli/display.h"
 
@@ -11,9 +12,7 @@
 
 #include <math.h>
 #include <signal.h>
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <string.h>
 
 typedef struct values {
@@ -323,9 +322,6 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* Set for a process that goes on after a restart: its header was shown. */
-#define RESTARTED "ANEMONE_RESTARTED"
-
 typedef struct session {
     const an_call *call;
     const values *v;
@@ -517,7 +513,7 @@ static an_status train_to_end(session *s)
 {
     bool finished = false;
     an_display *p = &s->display;
-    if (getenv(RESTARTED) == NULL) an_display_header(p);
+    if (!an_call_is_again()) an_display_header(p); /* it was shown */
     an_status status = train_steps(s, &finished);
     if (s->restart && !stop_wanted) return AN_OK;
     if (status == AN_OK) status = an_trainer_save(s->trainer, &s->err);
@@ -529,31 +525,6 @@ static an_status train_to_end(session *s)
     status = an_display_summary(p, interrupted, complete, &s->err);
     if (status == AN_OK) print_next(s, interrupted, complete);
     return status;
-}
-
-/* The same command in a new process, which goes on where this one stopped:
- * without --fresh. Returns when that failed. */
-static an_status go_on(const an_call *call, an_error *err)
-{
-    char **words = calloc((size_t)call->n_words + 3, sizeof *words);
-    int n = 0;
-    if (words == NULL) return an_fail(err, AN_ENOMEM, "restart: no memory");
-    char *program = strdup(call->program), *name = strdup(call->command->name);
-    words[n++] = program;
-    words[n++] = name;
-    for (int i = 0; i < call->n_words; i++)
-        if (strcmp(call->words[i], "--fresh") != 0) words[n++] = call->words[i];
-    fflush(NULL);
-    if (program && name && setenv(RESTARTED, "1", 1) == 0)
-        execvp(program, words);
-    an_status s = an_fail(err, AN_EIO,
-                          "%s: cannot be started again after the engine's "
-                          "compile limit (%s); the run can be resumed",
-                          call->program, strerror(errno));
-    free(program);
-    free(name);
-    free(words);
-    return s;
 }
 
 static int train(const an_call *call, const void *v)
@@ -571,7 +542,7 @@ static int train(const an_call *call, const void *v)
     an_display_fini(&s.display);
     an_trainer_close(s.trainer);
     if (status == AN_OK && s.restart && !stop_wanted)
-        status = go_on(call, &s.err);
+        status = an_call_again(call, "--fresh", &s.err);
     return status == AN_OK ? 0 : an_call_fail(call, &s.err);
 }
 

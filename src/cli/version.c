@@ -1,5 +1,6 @@
 /*
- * The one place that knows the version. AN_COMMIT comes from the Makefile.
+ * The version is AN_VERSION of anemone/status.h; AN_COMMIT comes from the
+ * Makefile.
  */
 #include "cli/commands.h"
 
@@ -11,7 +12,7 @@
 
 void an_version_print(FILE *out)
 {
-    fprintf(out, "anemone 0.1.0\n");
+    fprintf(out, "anemone " AN_VERSION "\n");
     fprintf(out, "commit   %s\n", AN_COMMIT);
     fprintf(out, "kernels  %s\n", an_kernels_name());
     fprintf(out, "blas     %s\n", an_blas_name());

@@ -1,0 +1,120 @@
+/*
+ * Comparing what came with what was captured, element by element. fp16 values
+ * lie on a line of steps: a difference is how many lie between.
+ */
+#include "capture/capture.h"
+
+#include "base/half.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Element i as a number, for messages. */
+static double number(an_dtype dtype, const void *data, int64_t i)
+{
+    switch (dtype) {
+    case AN_FP16:
+        return an_half_to_double(((const uint16_t *)data)[i]);
+    case AN_FP32:
+        return (double)((const float *)data)[i];
+    case AN_FP64:
+        return ((const double *)data)[i];
+    case AN_INT32:
+        return ((const int32_t *)data)[i];
+    case AN_INT8:
+        return ((const int8_t *)data)[i];
+    case AN_UINT8:
+    case AN_BOOL:
+        return ((const uint8_t *)data)[i];
+    default:
+        return (double)NAN;
+    }
+}
+
+/* Position on the line of fp16 values: both zeros are 0, then one a step,
+ * infinity and the patterns behind it included. */
+static double position(uint16_t bits)
+{
+    double magnitude = bits & 0x7fff;
+    return bits & 0x8000 ? -magnitude : magnitude;
+}
+
+static double distance(an_dtype dtype, const void *a, const void *b, int64_t i)
+{
+    if (dtype == AN_FP16)
+        return fabs(position(((const uint16_t *)a)[i]) -
+                    position(((const uint16_t *)b)[i]));
+    double x = number(dtype, a, i), y = number(dtype, b, i);
+    size_t size = an_dtype_size(dtype), at = (size_t)i * size;
+    if (x == y || memcmp((const char *)a + at, (const char *)b + at, size) == 0)
+        return 0;
+    double d = fabs(position(an_half_from_double(x)) -
+                    position(an_half_from_double(y)));
+    return d > 0 ? d : 1;
+}
+
+static void compare(const an_probe_tensor *captured,
+                    const an_probe_tensor *came, an_verdict *v)
+{
+    int64_t n = an_shape_count(&captured->shape);
+    an_dtype dtype = captured->shape.dtype;
+    v->n += n;
+    for (int64_t i = 0; i < n; i++) {
+        double d = distance(dtype, captured->data, came->data, i);
+        if (d == 0) v->equal++;
+        if (d <= v->worst) continue;
+        v->worst = d;
+        v->port = captured->port;
+        v->at = i;
+        v->captured = number(dtype, captured->data, i);
+        v->came = number(dtype, came->data, i);
+    }
+}
+
+static const an_probe_tensor *find(const an_captured *c, const char *port)
+{
+    for (int i = 0; i < c->n_outputs; i++)
+        if (strcmp(c->outputs[i].port, port) == 0) return &c->outputs[i];
+    return NULL;
+}
+
+static an_status compare_all(const an_captured *captured,
+                             const an_captured *here, an_verdict *v,
+                             an_error *err)
+{
+    if (captured->n_outputs != here->n_outputs)
+        return an_fail(err, AN_EFORMAT, "%s: %d outputs, expected %d",
+                       captured->name, captured->n_outputs, here->n_outputs);
+    for (int i = 0; i < captured->n_outputs; i++) {
+        const an_probe_tensor *a = &captured->outputs[i], *b;
+        b = find(here, a->port);
+        if (b == NULL || !an_shape_equal(&a->shape, &b->shape))
+            return an_fail(err, AN_EFORMAT, "%s: output %s does not fit",
+                           captured->name, a->port);
+        compare(a, b, v);
+    }
+    v->kind = v->equal == v->n ? AN_SAME : AN_DIFFERENT;
+    return AN_OK;
+}
+
+an_status an_capture_replay(const an_captured *captured, an_engine *engine,
+                            an_verdict *out, an_error *err)
+{
+    an_captured here = {.kind = AN_PROBE_VALUES, .name = captured->name};
+    an_arena arena;
+    an_arena_init(&arena);
+    *out = (an_verdict){0};
+    an_status s = an_capture_run(&captured->program, captured->name, engine,
+                                 &arena, &here, err);
+    bool ran_there = captured->error.code == AN_OK;
+    bool ran_here = here.error.code == AN_OK;
+    out->error = here.error;
+    if (s == AN_OK && ran_there && ran_here)
+        s = compare_all(captured, &here, out, err);
+    else if (ran_there != ran_here)
+        out->kind = ran_here ? AN_ONLY_THERE : AN_ONLY_HERE;
+    else
+        out->kind = AN_REFUSED;
+    an_arena_fini(&arena);
+    return s;
+}
