@@ -12,7 +12,7 @@ WARN_clang = -Wmissing-variable-declarations -Wno-double-promotion
 
 # macOS has its BLAS in Accelerate, opened at run time.
 PKGS_Linux = openblas
-PKGS      := jansson $(PKGS_$(shell uname -s))
+PKGS      := jansson libpcre2-8 $(PKGS_$(shell uname -s))
 # Asked once, when first needed: by then tools/deps has installed them.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)

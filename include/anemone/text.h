@@ -11,24 +11,51 @@
 
 typedef struct an_tokenizer an_tokenizer;
 
-/* "bytes" (256 bytes and end of text, 257 ids) or a path of a tokenizer.json
- * written by an_tokenizer_save. */
+/*
+ * "bytes" (256 bytes and end of text, 257 ids) or the path of a tokenizer file,
+ * whose kind is told by what it holds. AN_EUNSUPPORTED names a part of it that
+ * is not read; then nothing is guessed.
+ */
 AN_API an_status an_tokenizer_open(const char *name_or_path, an_tokenizer **out,
                                    an_error *err);
+/* The same for bytes that the caller keeps until this returns; `path` is the
+ * name they go by. */
+AN_API an_status an_tokenizer_parse(const char *path, const char *data,
+                                    size_t size, an_tokenizer **out,
+                                    an_error *err);
 AN_API void an_tokenizer_free(an_tokenizer *t);
+/* Writes a tokenizer.json that gives the same ids in other tools. */
 AN_API an_status an_tokenizer_save(const an_tokenizer *t, const char *path,
                                    an_error *err);
+/* "bytes", "tokenizer.json", ... */
+AN_API const char *an_tokenizer_kind(const an_tokenizer *t);
+/* One more than the largest id. */
 AN_API int64_t an_tokenizer_vocab_size(const an_tokenizer *t);
+/* -1: it has none. */
 AN_API int32_t an_tokenizer_end_of_text(const an_tokenizer *t);
-/* Appends the text's ids to the *n that *ids holds (NULL: none); the caller
- * frees *ids with an_tokens_free. */
+/* The id that models of this tokenizer expect before a text; -1: none. */
+AN_API int32_t an_tokenizer_begin_of_text(const an_tokenizer *t);
+/* The token that is written so; -1: none. */
+AN_API int32_t an_tokenizer_id(const an_tokenizer *t, const char *token,
+                               size_t size);
+/*
+ * Appends the text's ids to the *n that *ids holds (NULL: none); the caller
+ * frees *ids with an_tokens_free. Tokens that the file adds ("<|im_end|>") are
+ * found in the text; none is put before or behind it. Bytes that are no UTF-8
+ * keep their ids where the tokenizer has some for them. Safe from any thread.
+ */
 AN_API an_status an_tokenizer_encode(const an_tokenizer *t, const char *text,
                                      size_t size, int32_t **ids, size_t *n,
                                      an_error *err);
 AN_API void an_tokens_free(int32_t *ids);
-/* The bytes of one id (borrowed), size 0 for special ids. */
+/* The bytes of one id inside a text (borrowed); size 0 for ids that print
+ * nothing. */
 AN_API const char *an_tokenizer_bytes(const an_tokenizer *t, int32_t id,
                                       size_t *size);
+/* The text of ids; an_text_free (mil.h). */
+AN_API an_status an_tokenizer_decode(const an_tokenizer *t, const int32_t *ids,
+                                     size_t n, char **text, size_t *size,
+                                     an_error *err);
 
 /* What data files hold. */
 typedef enum an_data_kind {

@@ -76,11 +76,11 @@ static an_status check_text(const an_dataset_options *o, const char *path,
 {
     if (!o->tokenizer)
         return an_fail(err, AN_EINVAL, "%s: text needs a tokenizer", path);
-    if (!o->tokenizer->row->ids_are_bytes)
+    if (!o->tokenizer->ids_are_bytes)
         return an_fail(err, AN_EUNSUPPORTED,
                        "%s: text is read with the tokenizer bytes alone, "
                        "came %s",
-                       path, o->tokenizer->row->name);
+                       path, an_tokenizer_kind(o->tokenizer));
     int64_t n = an_tokenizer_vocab_size(o->tokenizer);
     if (n > o->vocab_size)
         return an_fail(err, AN_EINVAL,

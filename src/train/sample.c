@@ -50,7 +50,9 @@ static an_status start(sampler *s, an_error *err)
     s->n_list = an_tokenizer_vocab_size(s->tokenizer);
     s->list = an_alloc_array((size_t)s->n_list, sizeof *s->list);
     if (!s->list) return an_fail(err, AN_ENOMEM, "sample: no memory");
-    an_status status = append(s, an_tokenizer_end_of_text(s->tokenizer), err);
+    int32_t first = an_tokenizer_begin_of_text(s->tokenizer);
+    if (first < 0) first = an_tokenizer_end_of_text(s->tokenizer);
+    an_status status = first >= 0 ? append(s, first, err) : AN_OK;
     if (status == AN_OK)
         status = an_tokenizer_encode(s->tokenizer, prompt, strlen(prompt), &ids,
                                      &n, err);

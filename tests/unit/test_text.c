@@ -100,7 +100,7 @@ static void test_tokenizer_file(void **state)
     an_error err = {0};
     again = NULL;
     path = put("other.json", "{\"version\": \"1.0\"}", 18);
-    assert_int_equal(an_tokenizer_open(path, &again, &err), AN_EUNSUPPORTED);
+    assert_int_equal(an_tokenizer_open(path, &again, &err), AN_EFORMAT);
     assert_null(again);
     assert_non_null(strstr(err.text, "other.json"));
     assert_int_not_equal(an_tokenizer_open(path_of("none"), &again, NULL),
