@@ -6,13 +6,17 @@ WERROR   ?= -Werror
 WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wno-missing-field-initializers -Wvla -Wundef \
             -Wcast-qual -Wwrite-strings -Wformat=2 -Wimplicit-fallthrough \
-            -Wdouble-promotion $(WARN_$(findstring clang,$(CC)))
-# gcc checks promotions; clang's check objects to NAN, a float, as a double.
-WARN_clang = -Wmissing-variable-declarations -Wno-double-promotion
+            -Wdouble-promotion $(WARN_$(findstring clang,$(CC) $(CC_$(UNAME))))
+# gcc checks promotions; clang's check objects to NAN, a float, as a double, and
+# a newer one to our integer constants, which are enums, beside floats.
+WARN_clang = -Wmissing-variable-declarations -Wno-double-promotion \
+             -Wno-enum-float-conversion
+UNAME     := $(shell uname -s)
+CC_Darwin  = clang
 
 # macOS has its BLAS in Accelerate, opened at run time.
 PKGS_Linux = openblas
-PKGS      := jansson libpcre2-8 $(PKGS_$(shell uname -s))
+PKGS      := jansson libpcre2-8 $(PKGS_$(UNAME))
 # Asked once, when first needed: by then tools/deps has installed them.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
@@ -63,7 +67,7 @@ $(BUILD)/src/kernels/%.o: CFLAGS += -O3 -fno-math-errno -fno-trapping-math
 
 $(BUILD)/libanemone.a: $(OBJ)
 	@rm -f $@
-	$(call SAY,ar)ar rcs $@ $^
+	$(call SAY,ar)$(AR) rcs $@ $^
 
 $(BUILD)/anemone: $(CLI:%.c=$(BUILD)/%.o) $(BUILD)/libanemone.a
 	$(call SAY,link)$(LINK) -o $@ $^ $(LDLIBS)
@@ -121,14 +125,17 @@ fuzz: ## every fuzz target for FUZZ_SECONDS
 	@$(MAKE) $(FUZZ_BUILD) $(FUZZ:%.c=$(BUILD)/fuzz/%)
 	@BUILD=$(BUILD)/fuzz sh tests/run fuzz $(FUZZ_SECONDS)
 
+include tools/macos.mk
+
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.* ## /\1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' Makefile tools/*.mk
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 FORCE:
-.PHONY: all deps check test unit demo bench bless format tidy fuzz clean help FORCE
+.PHONY: all deps check test unit demo bench bless format tidy fuzz clean help \
+        macos macos-tests macos-check FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -27,23 +27,38 @@ static sgemm_fn *sgemm; /* NULL: our own */
 static char blas_name[128] = "own";
 
 #if defined(__APPLE__)
+/* BLASSetThreading(1) means one thread, for calls from the thread that says
+ * it. macOS has it since 15; before, Accelerate uses as many as it likes. */
+typedef int set_threading_fn(unsigned model);
+static set_threading_fn *set_threading;
+
+static void limit_threads(void)
+{
+    if (set_threading) set_threading(1);
+}
+
 static void choose(void)
 {
     void *lib = dlopen("/System/Library/Frameworks/Accelerate.framework/"
                        "Accelerate",
                        RTLD_LAZY | RTLD_LOCAL);
-    if (!lib) return;
     union {
         void *data;
         sgemm_fn *code;
-    } symbol = {dlsym(lib, "cblas_sgemm")};
-    sgemm = symbol.code;
+    } product = {lib ? dlsym(lib, "cblas_sgemm") : NULL};
     union {
         void *data;
-        int (*code)(unsigned);
-    } threading = {dlsym(lib, "BLASSetThreading")}; /* macOS 15 */
-    if (threading.code) threading.code(1);          /* single-threaded */
-    if (sgemm) snprintf(blas_name, sizeof blas_name, "Accelerate");
+        set_threading_fn *code;
+    } threading = {lib ? dlsym(lib, "BLASSetThreading") : NULL};
+    sgemm = product.code;
+    set_threading = threading.code;
+    const char *why = lib ? "Accelerate has no cblas_sgemm" : dlerror();
+    if (!sgemm)
+        snprintf(blas_name, sizeof blas_name, "own (%s)",
+                 why ? why : "Accelerate cannot be opened");
+    else
+        snprintf(blas_name, sizeof blas_name, "Accelerate%s",
+                 set_threading ? "" : " (with threads of its own)");
 }
 #else
 /* OpenBLAS's own declarations need its header, which not all systems put in
@@ -52,9 +67,13 @@ sgemm_fn cblas_sgemm;
 void openblas_set_num_threads(int n);
 char *openblas_get_config(void);
 
+static void limit_threads(void)
+{
+}
+
 static void choose(void)
 {
-    openblas_set_num_threads(1);
+    openblas_set_num_threads(1); /* for all threads */
     sgemm = cblas_sgemm;
     snprintf(blas_name, sizeof blas_name, "%s", openblas_get_config());
 }
@@ -74,13 +93,15 @@ void an_gemm_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k,
     bool fits = m <= INT_MAX && n <= INT_MAX && k <= INT_MAX &&
                 lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX;
     if (m == 0 || n == 0) return;
-    if (sgemm && fits && k > 0)
+    if (sgemm && fits && k > 0) {
+        limit_threads();
         sgemm(ROW_MAJOR, ta ? TRANS : NO_TRANS, tb ? TRANS : NO_TRANS, (int)m,
               (int)n, (int)k, 1.0f, a, (int)lda, b, (int)ldb, beta, c,
               (int)ldc);
-    else
+    } else {
         an_kernels()->gemm_f32(m, n, k, a, ta ? 1 : lda, ta ? lda : 1, b,
                                tb ? 1 : ldb, tb ? ldb : 1, beta != 0, c, ldc);
+    }
 }
 
 void an_gemm_f64(bool ta, bool tb, int64_t m, int64_t n, int64_t k,

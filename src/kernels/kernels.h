@@ -12,7 +12,7 @@
 
 /* "avx2", "neon", "portable": what this machine runs. */
 const char *an_kernels_name(void);
-/* "OpenBLAS 0.3.21 ...", "own". */
+/* "OpenBLAS 0.3.21 ...", "Accelerate", or "own" and why. */
 const char *an_blas_name(void);
 
 /* fp16 <-> fp32 arrays, nearest even, overflow to infinity. */

@@ -10,6 +10,7 @@
 #include "describe.h"
 
 #include <stdlib.h>
+#include <unistd.h> /* macOS declares mkdtemp here */
 
 static void must(an_status s, const an_error *err)
 {

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h> /* macOS declares mkdtemp here */
 #include <string.h>
 
 #include <cmocka.h>
