@@ -8,9 +8,8 @@ MACOS_CC     = $(MACOS_PYTHON) -m ziglang cc -target aarch64-macos.13.0 \
 MACOS_AR     = $(MACOS_PYTHON) -m ziglang ar
 export ZIG_GLOBAL_CACHE_DIR ?= $(abspath $(MACOS))/cache
 
-# What of PKGS is linked in; "-" joins the name and version of a tarball.
-MACOS_LIBS = $(patsubst libpcre2-8,pcre2-10.42,$(patsubst jansson,jansson-2.14,\
-             $(filter jansson libpcre2-8,$(PKGS))))
+# Linked in; "-" joins the name and version of a tarball.
+MACOS_LIBS = jansson-2.14 pcre2-10.42
 # The Debian package with the tarball, and the tarball's SHA-256.
 MACOS_PACKAGE_jansson-2.14 = jansson=2.14-2
 MACOS_SHA256_jansson-2.14  = c739578bf6b764aa0752db9a2fdadcfe921c78f1228c7ec0bb47fa804c55d17b
