@@ -8,8 +8,8 @@
 #include <string.h>
 
 static const an_rule *const chapters[] = {
-    an_rules_text,    an_rules_ports,  an_rules_shapes,
-    an_rules_runtime, an_rules_values,
+    an_rules_text, an_rules_ports,   an_rules_shapes, an_rules_contractions,
+    an_rules_ops,  an_rules_runtime, an_rules_values,
 };
 enum { N_CHAPTERS = sizeof chapters / sizeof *chapters };
 
@@ -56,11 +56,12 @@ void an_breach_at(an_checker *c, int line, int column, const char *format, ...)
     c->report(c->ctx, &(an_breach){c->rule, line, column, text});
 }
 
-void an_rules_check(const an_module *module, unsigned chips,
+void an_rules_check(const an_module *module, unsigned chips, an_check_mode mode,
                     void (*report)(void *ctx, const an_breach *breach),
                     void *ctx)
 {
-    an_checker c = {.module = module, .report = report, .ctx = ctx};
+    an_checker c = {
+        .module = module, .mode = mode, .report = report, .ctx = ctx};
     for (int f = 0; f < module->n_functions; f++) {
         c.function = module->functions[f];
         for (int i = 0; i < an_rule_count(); i++) {
@@ -68,4 +69,40 @@ void an_rules_check(const an_module *module, unsigned chips,
             if (c.rule->check && (c.rule->chips & chips)) c.rule->check(&c);
         }
     }
+}
+
+const char *an_severity_name(an_severity severity)
+{
+    static const char *const names[] = {"note", "warn", "error"};
+    return names[severity];
+}
+
+static const char generations[][3] = {"m1", "m2", "m3", "m4", "m5", "m6"};
+enum { N_GENERATIONS = sizeof generations / sizeof *generations };
+
+unsigned an_generation_find(const char *chip)
+{
+    for (unsigned i = 0; i < N_GENERATIONS; i++)
+        if (strcmp(chip, generations[i]) == 0) return 1u << i;
+    return strcmp(chip, "all") == 0 ? AN_GEN_ALL : 0;
+}
+
+const char *an_generation_text(unsigned chips, char *text, size_t size)
+{
+    size_t used = 0;
+    if (chips == AN_GEN_ALL) {
+        snprintf(text, size, "all");
+        return text;
+    }
+    if (size > 0) *text = 0;
+    for (unsigned i = 0; i < N_GENERATIONS && used < size; i++)
+        if (chips & 1u << i)
+            used += (size_t)snprintf(text + used, size - used, "%s%s",
+                                     used ? " " : "", generations[i]);
+    return text;
+}
+
+bool an_rule_is_silent(const an_rule *rule)
+{
+    return strchr("WZN", *rule->symptom) != NULL;
 }

@@ -27,10 +27,16 @@ typedef enum an_generation {
     AN_GEN_ALL = 63,
 } an_generation;
 
+/* Whose program it is. */
+typedef enum an_check_mode {
+    AN_CHECK_CHIP,  /* a chip's */
+    AN_CHECK_EXACT, /* a check in fp64, which stands for fp16: no chip has it */
+} an_check_mode;
+
 typedef struct an_checker an_checker;
 
 typedef struct an_rule {
-    const char *id;      /* "R-03" */
+    const char *id;      /* "R-03"; "R-60a": the same for other chips */
     const char *text;    /* what must hold */
     const char *symptom; /* codes of docs/rules.md: "C1", "W", ... */
     an_severity severity;
@@ -39,7 +45,8 @@ typedef struct an_rule {
     const char *source;  /* public projects, by their short names */
     /* Reports breaches in c->function; NULL: `enforced` says where. */
     void (*check)(an_checker *c);
-    const char *enforced; /* "parser", "soft", ...; NULL with a check */
+    /* "parser: ..", "soft: ..", "not checked: .."; NULL with a check. */
+    const char *enforced;
 } an_rule;
 
 int an_rule_count(void);
@@ -57,14 +64,25 @@ struct an_checker {
     const an_module *module;
     const an_function *function;
     const an_rule *rule;
+    an_check_mode mode;
     void (*report)(void *ctx, const an_breach *breach);
     void *ctx;
 };
 
 /* Runs every rule that holds on one of `chips` over all functions. */
-void an_rules_check(const an_module *module, unsigned chips,
+void an_rules_check(const an_module *module, unsigned chips, an_check_mode mode,
                     void (*report)(void *ctx, const an_breach *breach),
                     void *ctx);
+
+/* "note", "warn", "error" */
+const char *an_severity_name(an_severity severity);
+/* The bit of "m1" .. "m6", all for "all"; 0: no such chip. */
+unsigned an_generation_find(const char *chip);
+/* "m1 m2", or "all", cut to size. */
+const char *an_generation_text(unsigned chips, char *text, size_t size);
+/* Is what hardware does wrong data without an error (W, Z, N)? The first
+ * symptom decides. */
+bool an_rule_is_silent(const an_rule *rule);
 
 /* For the rows: reports one breach of the checker's rule. */
 #if defined(__GNUC__)
@@ -76,6 +94,8 @@ void an_breach_at(an_checker *c, int line, int column, const char *format, ...);
 extern const an_rule an_rules_text[];
 extern const an_rule an_rules_ports[];
 extern const an_rule an_rules_shapes[];
+extern const an_rule an_rules_contractions[];
+extern const an_rule an_rules_ops[];
 extern const an_rule an_rules_runtime[];
 extern const an_rule an_rules_values[];
 

@@ -2,72 +2,11 @@
  * Rules about text and structure: what a program says and in which pattern.
  * Patterns name ops by their rows.
  */
-#include "chip/rule.h"
+#include "chip/check.h"
 
 #include "mil/extract.h"
-#include "mil/op.h"
 
 #include <string.h>
-
-/* ---- what several rules ask ---- */
-
-static bool is_one_of(const an_node *n, const an_op *const *ops)
-{
-    for (int i = 0; ops[i]; i++)
-        if (an_op_is_form(n->op, ops[i])) return true;
-    return false;
-}
-
-static bool made_by(const an_value *v, const an_op *const *ops)
-{
-    return v && v->def && is_one_of(v->def, ops);
-}
-
-typedef struct count_uses {
-    const an_value *value;
-    int n;
-} count_uses;
-
-static void count_use(void *ctx, an_value *v)
-{
-    count_uses *u = ctx;
-    u->n += v == u->value;
-}
-
-static int uses(const an_function *f, const an_value *v)
-{
-    count_uses u = {v, 0};
-    for (int i = 0; i < f->n_nodes; i++)
-        an_node_operands(f->nodes[i], count_use, &u);
-    return u.n;
-}
-
-static bool is_result(const an_function *f, const an_value *v)
-{
-    for (int i = 0; i < f->n_results; i++)
-        if (f->results[i] == v) return true;
-    return false;
-}
-
-static bool is_const(const an_node *n)
-{
-    return n->op->cls == AN_CLASS_CONST;
-}
-
-static void breach(an_checker *c, const an_node *n, const char *what)
-{
-    an_breach_at(c, n->line, n->column, "%s: %s", n->op->name, what);
-}
-
-static const an_op *const reductions[] = {&an_op_reduce_sum,
-                                          &an_op_reduce_mean,
-                                          &an_op_reduce_max,
-                                          &an_op_reduce_min,
-                                          &an_op_reduce_sum_square,
-                                          &an_op_reduce_log_sum_exp,
-                                          NULL};
-
-/* ---- rules ---- */
 
 typedef struct inline_scan {
     an_checker *c;
@@ -106,7 +45,7 @@ static void epsilon_is_written(an_checker *c)
     static const an_op *const ops[] = {&an_op_log, &an_op_rsqrt, &an_op_inverse,
                                        NULL};
     for (int i = 0; i < c->function->n_nodes; i++)
-        if (is_one_of(c->function->nodes[i], ops))
+        if (an_check_is(c->function->nodes[i], ops))
             report_missing(c, c->function->nodes[i], "epsilon");
 }
 
@@ -119,18 +58,15 @@ static void defaults_are_written(an_checker *c)
         {&an_op_gelu, {"mode"}},
         {&an_op_concat, {"interleave", "axis"}},
         {&an_op_conv, {"pad_type", "strides", "dilations", "groups", "pad"}},
-        {&an_op_reduce_sum, {"keep_dims"}},
-        {&an_op_reduce_mean, {"keep_dims"}},
-        {&an_op_reduce_max, {"keep_dims"}},
-        {&an_op_reduce_min, {"keep_dims"}},
-        {&an_op_reduce_sum_square, {"keep_dims"}},
-        {&an_op_reduce_log_sum_exp, {"keep_dims"}},
     };
     for (int i = 0; i < c->function->n_nodes; i++)
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
             for (int p = 0; rows[r].params[p]; p++)
                 if (an_op_is_form(c->function->nodes[i]->op, rows[r].op))
                     report_missing(c, c->function->nodes[i], rows[r].params[p]);
+    for (int i = 0; i < c->function->n_nodes; i++)
+        if (an_check_is(c->function->nodes[i], an_check_reductions))
+            report_missing(c, c->function->nodes[i], "keep_dims");
 }
 
 static bool has_key(const an_literal *dict, const char *key)
@@ -156,21 +92,24 @@ static void build_info_is_there(an_checker *c)
     an_breach_at(c, 1, 1, "the program has no buildInfo with coremlc-version");
 }
 
-static void results_differ(an_checker *c)
+static void port_is_fp16(an_checker *c, const an_value *v, const char *side)
 {
-    const an_function *f = c->function;
-    for (int i = 0; i < f->n_results; i++)
-        for (int k = 0; k < i; k++)
-            if (f->results[i] == f->results[k])
-                an_breach_at(c, f->line, f->column, "'%s' is returned twice",
-                             f->results[i]->name);
+    if (v->type->shape.dtype != AN_FP16)
+        an_breach_at(c, v->line, v->column, "%s '%s' is %s", side, v->name,
+                     an_dtype_name(v->type->shape.dtype));
+}
+
+static void ports_are_fp16(an_checker *c)
+{
+    an_check_ports(c, port_is_fp16);
 }
 
 static void params_are_used(an_checker *c)
 {
     const an_function *f = c->function;
     for (int i = 0; i < f->n_params; i++)
-        if (uses(f, f->params[i]) == 0 && !is_result(f, f->params[i]))
+        if (an_check_uses(f, f->params[i]) == 0 &&
+            !an_check_is_result(f, f->params[i]))
             an_breach_at(c, f->params[i]->line, f->params[i]->column,
                          "parameter '%s' is not used", f->params[i]->name);
 }
@@ -192,18 +131,19 @@ static void moves_are_not_alone(an_checker *c)
                                        &an_op_cast,    NULL};
     const an_node *only = NULL;
     for (int i = 0; i < c->function->n_nodes; i++) {
-        if (is_const(c->function->nodes[i])) continue;
+        if (an_check_is_const(c->function->nodes[i])) continue;
         if (only) return;
         only = c->function->nodes[i];
     }
-    if (only && is_one_of(only, ops)) breach(c, only, "is the only operation");
+    if (only && an_check_is(only, ops))
+        an_check_fail(c, only, "is the only operation");
 }
 
 static void returned_is_not_consumed(an_checker *c)
 {
     const an_function *f = c->function;
     for (int i = 0; i < f->n_results; i++)
-        if (f->results[i]->def && uses(f, f->results[i]) > 0)
+        if (f->results[i]->def && an_check_uses(f, f->results[i]) > 0)
             an_breach_at(c, f->results[i]->line, f->results[i]->column,
                          "'%s' is returned and consumed inside",
                          f->results[i]->name);
@@ -214,15 +154,15 @@ static void does_not_end_in_matmul_reshape(an_checker *c)
     static const an_op *const reshape[] = {&an_op_reshape, NULL};
     static const an_op *const matmul[] = {&an_op_matmul, NULL};
     const an_function *f = c->function;
-    if (f->n_results != 1 || !made_by(f->results[0], reshape)) return;
+    if (f->n_results != 1 || !an_check_made_by(f->results[0], reshape)) return;
     const an_node *n = f->results[0]->def;
-    if (made_by(an_node_tensor(n, 0), matmul))
-        breach(c, n, "ends the program behind a matmul");
+    if (an_check_made_by(an_node_tensor(n, 0), matmul))
+        an_check_fail(c, n, "ends the program behind a matmul");
 }
 
 static bool is_zero(const an_value *v)
 {
-    if (!v || !v->literal || v->literal->kind != AN_LIT_DATA) return false;
+    if (!an_check_has_data(v)) return false;
     for (size_t i = 0; i < v->literal->n; i++)
         if (an_literal_real(v->literal, i) != 0) return false;
     return true;
@@ -234,16 +174,15 @@ static void reduction_is_not_zeroed(an_checker *c)
         const an_node *n = c->function->nodes[i];
         if (n->op != &an_op_mul) continue;
         const an_value *x = an_node_tensor(n, 0), *y = an_node_tensor(n, 1);
-        if ((made_by(x, reductions) && is_zero(y)) ||
-            (made_by(y, reductions) && is_zero(x)))
-            breach(c, n, "a reduction is multiplied by the constant 0");
+        if ((an_check_made_by(x, an_check_reductions) && is_zero(y)) ||
+            (an_check_made_by(y, an_check_reductions) && is_zero(x)))
+            an_check_fail(c, n, "a reduction is multiplied by the constant 0");
     }
 }
 
 static bool is_scalar_const(const an_value *v)
 {
-    return v && v->literal && v->literal->kind == AN_LIT_DATA &&
-           v->literal->n == 1;
+    return an_check_has_data(v) && v->literal->n == 1;
 }
 
 static void rounding_keeps_its_factor(an_checker *c)
@@ -254,9 +193,10 @@ static void rounding_keeps_its_factor(an_checker *c)
         const an_node *n = c->function->nodes[i];
         if (n->op != &an_op_mul) continue;
         const an_value *x = an_node_tensor(n, 0), *y = an_node_tensor(n, 1);
-        if ((made_by(x, ops) && is_scalar_const(y)) ||
-            (made_by(y, ops) && is_scalar_const(x)))
-            breach(c, n, "a scalar constant behind a rounding is dropped");
+        if ((an_check_made_by(x, ops) && is_scalar_const(y)) ||
+            (an_check_made_by(y, ops) && is_scalar_const(x)))
+            an_check_fail(c, n,
+                          "a scalar constant behind a rounding is dropped");
     }
 }
 
@@ -269,8 +209,9 @@ static void square_then_table(an_checker *c)
     static const an_op *const square[] = {&an_op_square, NULL};
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
-        const an_value *x = is_one_of(n, tables) ? an_node_tensor(n, 0) : NULL;
-        if (!made_by(x, square) || x->type->shape.rank == 0) continue;
+        const an_value *x =
+            an_check_is(n, tables) ? an_node_tensor(n, 0) : NULL;
+        if (!an_check_made_by(x, square) || x->type->shape.rank == 0) continue;
         int64_t w = x->type->shape.dims[x->type->shape.rank - 1];
         if (w % 128 > 64)
             an_breach_at(c, n->line, n->column,
@@ -284,8 +225,9 @@ static void square_after_reduction(an_checker *c)
 {
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
-        if (n->op == &an_op_square && made_by(an_node_tensor(n, 0), reductions))
-            breach(c, n, "stands behind a reduction");
+        if (n->op == &an_op_square &&
+            an_check_made_by(an_node_tensor(n, 0), an_check_reductions))
+            an_check_fail(c, n, "stands behind a reduction");
     }
 }
 
@@ -301,28 +243,39 @@ static void no_fatal_mixture(an_checker *c)
         tile = tile || n->op == &an_op_tile;
     }
     if (split && matmul && softmax && tile)
-        breach(c, split, "in one program with matmul, softmax and tile");
+        an_check_fail(c, split, "in one program with matmul, softmax and tile");
 }
 
 static void check_dims(an_checker *c, const an_value *v, const char *what)
 {
     const an_shape *s = &v->type->shape;
-    if (v->type->kind != AN_TYPE_TENSOR) return;
     for (int i = 0; i < s->rank; i++)
         if (s->dims[i] < 1)
-            an_breach_at(c, v->line, v->column, "%s '%s' has %s dimension",
-                         what, v->name,
-                         s->dims[i] < 0 ? "an unknown" : "an empty");
+            an_breach_at(c, v->line, v->column, "%s '%s': axis %d is %s", what,
+                         v->name, i, s->dims[i] < 0 ? "unknown" : "empty");
 }
 
-static void shapes_are_known(an_checker *c)
+static void program_is_static(an_checker *c)
 {
-    const an_function *f = c->function;
-    for (int i = 0; i < f->n_params; i++)
-        check_dims(c, f->params[i], "parameter");
-    for (int i = 0; i < f->n_nodes; i++)
-        for (int r = 0; r < f->nodes[i]->n_results; r++)
-            check_dims(c, f->nodes[i]->results[r], "value");
+    static const an_op *const ops[] = {&an_op_rnn,
+                                       &an_op_gru,
+                                       &an_op_lstm,
+                                       &an_op_random_bernoulli,
+                                       &an_op_random_normal,
+                                       &an_op_random_categorical,
+                                       &an_op_random_uniform,
+                                       &an_op_make_list,
+                                       &an_op_list_length,
+                                       &an_op_list_read,
+                                       &an_op_list_write,
+                                       &an_op_list_gather,
+                                       &an_op_list_scatter,
+                                       NULL};
+    an_check_tensors(c, check_dims);
+    for (int i = 0; i < c->function->n_nodes; i++)
+        if (an_check_is(c->function->nodes[i], ops))
+            an_check_fail(c, c->function->nodes[i],
+                          "the engine has no such op");
 }
 
 /* Length of the chain of 1x1 convolutions that ends in n. */
@@ -364,7 +317,8 @@ static void slices_not_on_inputs(an_checker *c)
         const an_value *x =
             n->op == &an_op_slice_by_index ? an_node_tensor(n, 0) : NULL;
         if (x && !x->def && !x->literal)
-            breach(c, n, "slices a function input beside a norm and convs");
+            an_check_fail(c, n,
+                          "slices a function input beside a norm and convs");
     }
 }
 
@@ -380,8 +334,10 @@ const an_rule an_rules_text[] = {
      "C1", AN_WARN, AN_GEN_ALL, "write the defaults", "Orion (M4 Max), dev-erik/ANE", defaults_are_written, NULL},
     {"R-05", "buildInfo with coremlc-version is there",
      "C2", AN_ERROR, AN_GEN_ALL, "always emit it", "skyfallsin field guide (M3 Max), True2456/qwen-ane", build_info_is_there, NULL},
+    {"R-06", "inputs and outputs are fp16: on M1 and M2 nothing else is proven",
+     "C1", AN_WARN, AN_GEN_M1 | AN_GEN_M2, "fp16 surfaces; program(1.3) first, program(1.0) as fallback", "maderix/ANE PR 6 (M1, M2), rustane issue 11 (M2 Max); fp16 trains on M1 Pro and M1 Max", ports_are_fp16, NULL},
     {"R-07", "every returned name is defined, and returned once",
-     "C2", AN_ERROR, AN_GEN_ALL, NULL, "Orion (M4 Max)", results_differ, NULL},
+     "C2", AN_ERROR, AN_GEN_ALL, NULL, "Orion (M4 Max)", NULL, "parser"},
     {"R-08", "every function parameter is used",
      "E1", AN_WARN, AN_GEN_ALL, "drop it", "Espresso", params_are_used, NULL},
     {"R-09", "a result is not a function input",
@@ -403,7 +359,9 @@ const an_rule an_rules_text[] = {
     {"R-17", "split does not share a program with matmul, softmax and tile",
      "C1", AN_WARN, AN_GEN_ALL, "slices", "ironmill (h14g)", no_fatal_mixture, NULL},
     {"R-18", "every dimension is known and at least 1; no control flow, lists, random or recurrent layers",
-     "C1", AN_ERROR, AN_GEN_ALL, "unroll; one program a shape", "ANEForge, 751K study, ane-guide", shapes_are_known, NULL},
+     "C1", AN_ERROR, AN_GEN_ALL, "unroll; one program a shape", "ANEForge, 751K study, ane-guide", program_is_static, NULL},
+    {"R-19", "fewer than 12 branches reconverge",
+     "S", AN_NOTE, AN_GEN_ALL, "split the program", "ANEForge (e5rt): about 9 s to compile", NULL, "not checked: a matter of compile time"},
     {"R-20", "a chain has at most 386 convolutions",
      "X", AN_WARN, AN_GEN_M6, "cut at 256", "751K study (h18): SIGBUS", chains_are_short, NULL},
     {"R-21", "slice_by_index does not slice a function input in a program with a norm and convs",
