@@ -112,6 +112,9 @@ bench: all $(BENCH_PROGRAMS) ## measure training steps, write build/bench.json
 bless: $(TESTS) ## rewrite the golden files; review the diff
 	@ANEMONE_BLESS=1 BUILD=$(BUILD) sh tests/run check
 
+docs: all ## rewrite the parts of docs/ that the program knows
+	$(BUILD)/anemone rules --markdown >docs/rules.md
+
 format: ## lay out the sources
 	clang-format -i $(TEXT)
 
@@ -135,7 +138,7 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 FORCE:
-.PHONY: all deps check test unit demo bench bless format tidy fuzz clean help \
+.PHONY: all deps check test unit demo bench bless docs format tidy fuzz clean help \
         macos macos-tests macos-check FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -21,7 +21,7 @@ static int chapter_count(const an_rule *rows)
     return n;
 }
 
-int an_rule_count(void)
+int an_rules_count(void)
 {
     int n = 0;
     for (int c = 0; c < N_CHAPTERS; c++)
@@ -29,7 +29,7 @@ int an_rule_count(void)
     return n;
 }
 
-const an_rule *an_rule_at(int i)
+const an_rule *an_rules_at(int i)
 {
     for (int c = 0; c < N_CHAPTERS; c++) {
         int n = chapter_count(chapters[c]);
@@ -39,10 +39,10 @@ const an_rule *an_rule_at(int i)
     return NULL;
 }
 
-const an_rule *an_rule_find(const char *id)
+const an_rule *an_rules_find(const char *id)
 {
-    for (int i = 0; i < an_rule_count(); i++)
-        if (strcmp(an_rule_at(i)->id, id) == 0) return an_rule_at(i);
+    for (int i = 0; i < an_rules_count(); i++)
+        if (strcmp(an_rules_at(i)->id, id) == 0) return an_rules_at(i);
     return NULL;
 }
 
@@ -64,8 +64,8 @@ void an_rules_check(const an_module *module, unsigned chips, an_check_mode mode,
         .module = module, .mode = mode, .report = report, .ctx = ctx};
     for (int f = 0; f < module->n_functions; f++) {
         c.function = module->functions[f];
-        for (int i = 0; i < an_rule_count(); i++) {
-            c.rule = an_rule_at(i);
+        for (int i = 0; i < an_rules_count(); i++) {
+            c.rule = an_rules_at(i);
             if (c.rule->check && (c.rule->chips & chips)) c.rule->check(&c);
         }
     }
@@ -77,8 +77,14 @@ const char *an_severity_name(an_severity severity)
     return names[severity];
 }
 
-static const char generations[][3] = {"m1", "m2", "m3", "m4", "m5", "m6"};
-enum { N_GENERATIONS = sizeof generations / sizeof *generations };
+static const char *const generations[] = {"m1", "m2", "m3", "m4",
+                                          "m5", "m6", "all"};
+enum { N_GENERATIONS = sizeof generations / sizeof *generations - 1 };
+
+const char *an_generation_name(int i)
+{
+    return i >= 0 && i <= N_GENERATIONS ? generations[i] : NULL;
+}
 
 unsigned an_generation_find(const char *chip)
 {
@@ -102,7 +108,30 @@ const char *an_generation_text(unsigned chips, char *text, size_t size)
     return text;
 }
 
+// clang-format off
+static const an_symptom symptoms[] = {
+    {"C1", "`ANECCompile() FAILED`, no reason given: parsed, not compilable for the engine"},
+    {"C2", "`InvalidMILProgram`: the text, an op, an attribute or a weight file is wrong"},
+    {"L1", "`Program load failure (0x50004)`: compiled, not loaded"},
+    {"E1", "`ANEProgramProcessRequestDirect() Failed with status=0x1d : Program Inference error`: loaded, fails when evaluated"},
+    {"E2", "the same with status 0x9"},
+    {"E3", "the same with status 0x2: wrong symbol indices"},
+    {"W", "success, wrong values"},
+    {"Z", "success, zeros"},
+    {"N", "success, NaN or infinity"},
+    {"X", "the compiler or the process crashes or hangs"},
+    {"S", "slow, or another processor does the work"},
+    {"-", "nothing goes wrong"},
+};
+// clang-format on
+
+const an_symptom *an_symptom_at(int i)
+{
+    int n = sizeof symptoms / sizeof *symptoms;
+    return i >= 0 && i < n ? &symptoms[i] : NULL;
+}
+
 bool an_rule_is_silent(const an_rule *rule)
 {
-    return strchr("WZN", *rule->symptom) != NULL;
+    return *rule->symptom && strchr("WZN", *rule->symptom);
 }

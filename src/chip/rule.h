@@ -49,10 +49,10 @@ typedef struct an_rule {
     const char *enforced;
 } an_rule;
 
-int an_rule_count(void);
-const an_rule *an_rule_at(int i);
+int an_rules_count(void);
+const an_rule *an_rules_at(int i);
 /* NULL: no rule has this id. */
-const an_rule *an_rule_find(const char *id);
+const an_rule *an_rules_find(const char *id);
 
 typedef struct an_breach {
     const an_rule *rule;
@@ -76,10 +76,18 @@ void an_rules_check(const an_module *module, unsigned chips, an_check_mode mode,
 
 /* "note", "warn", "error" */
 const char *an_severity_name(an_severity severity);
+/* "m1" .. "m6", "all", then NULL. */
+const char *an_generation_name(int i);
 /* The bit of "m1" .. "m6", all for "all"; 0: no such chip. */
 unsigned an_generation_find(const char *chip);
 /* "m1 m2", or "all", cut to size. */
 const char *an_generation_text(unsigned chips, char *text, size_t size);
+/* What a code of an_rule.symptom stands for: i from 0 on, NULL after the last.
+ */
+typedef struct an_symptom {
+    const char *code, *text;
+} an_symptom;
+const an_symptom *an_symptom_at(int i);
 /* Is what hardware does wrong data without an error (W, Z, N)? The first
  * symptom decides. */
 bool an_rule_is_silent(const an_rule *rule);

@@ -3,8 +3,6 @@
  */
 #include "chip/check.h"
 
-#include <string.h>
-
 /* Kernel rows and columns of a 2-d convolution; false for others. */
 static bool kernel_of(const an_node *n, int64_t *h, int64_t *w)
 {
@@ -29,30 +27,9 @@ static void conv_kernel(an_checker *c, const an_node *n)
                      (long long)most_w);
 }
 
-/* Rows of zeros that a 2-d convolution adds above and below. */
-static int64_t padded_rows(const an_node *n)
-{
-    bool custom = strcmp(an_node_string(n, "pad_type").text, "custom") == 0;
-    if (!custom || an_node_n(n, "pad") < 2) return 0;
-    return an_node_int_at(n, "pad", 0) + an_node_int_at(n, "pad", 1);
-}
-
-/* pad_type "same" makes room by itself. */
-static void kernel_is_inside(an_checker *c, const an_node *n)
-{
-    int64_t h, w, rows = an_node_value(n, "x")->type->shape.dims[2];
-    bool same = strncmp(an_node_string(n, "pad_type").text, "same", 4) == 0;
-    if (same || rows < 0 || !kernel_of(n, &h, &w)) return;
-    if (h > rows + padded_rows(n))
-        an_breach_at(c, n->line, n->column,
-                     "conv: a kernel of %lld rows over %lld", (long long)h,
-                     (long long)(rows + padded_rows(n)));
-}
-
 static void conv_kernels(an_checker *c)
 {
     an_check_each(c, &an_op_conv, conv_kernel);
-    an_check_each(c, &an_op_conv, kernel_is_inside);
     an_check_each(c, &an_op_conv_transpose, conv_kernel);
 }
 

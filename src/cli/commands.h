@@ -5,8 +5,10 @@
 #include "anemone/engine.h"
 #include "cli/args.h"
 
-extern const an_command an_command_train, an_command_generate, an_command_eval,
-    an_command_check, an_command_run, an_command_capture, an_command_verify;
+/* commands.def has a line for each, in the order of the help. */
+#define AN_COMMAND(name) extern const an_command an_command_##name;
+#include "cli/commands.def"
+#undef AN_COMMAND
 
 /* The options that choose an engine, for the fields of a command's struct. */
 #define AN_ENGINE_ROWS(type_, engine_, numerics_, threads_)                    \

@@ -12,9 +12,9 @@
 #include <string.h>
 
 static const an_command *const commands[] = {
-    &an_command_train,   &an_command_generate, &an_command_eval,
-    &an_command_check,   &an_command_run,      &an_command_verify,
-    &an_command_capture,
+#define AN_COMMAND(name) &an_command_##name,
+#include "cli/commands.def"
+#undef AN_COMMAND
 };
 
 const char *an_numerics_choice(int i)

@@ -71,7 +71,7 @@ static void print_plain(const char *bytes, size_t size)
     }
 }
 
-static void print_caret(const an_source_text *source, int line, int column)
+void an_source_show(const an_source_text *source, int line, int column)
 {
     const char *text = NULL;
     size_t size = 0, at = column > 0 ? (size_t)column - 1 : 0, from = 0;
@@ -97,6 +97,6 @@ int an_source_fail(const an_call *call, const an_source_text *source,
     bool named = strncmp(err->text, source->path, size) == 0;
     fprintf(stderr, "%s%s%s\n", named ? "" : source->path, named ? "" : ":",
             err->text);
-    print_caret(source, err->line, err->column);
+    an_source_show(source, err->line, err->column);
     return 1;
 }

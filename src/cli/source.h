@@ -24,6 +24,8 @@ void an_source_close(an_source_text *source);
 an_status an_source_folder(const an_source_text *source, char *out, size_t size,
                            an_error *err);
 
+/* Prints the source line on stderr, and a caret below the column. */
+void an_source_show(const an_source_text *source, int line, int column);
 /* Prints the error on stderr: "file:line:col: message", the source line and a
  * caret below; or, when it has no position, as an_call_fail. */
 int an_source_fail(const an_call *call, const an_source_text *source,

@@ -71,4 +71,60 @@ model() {
 case_of 'a compiled model' model
 case_of 'a folder' fails_with 1 "$TMP" $ANEMONE check "$TMP"
 
+
+sed 's/32\]/30]/g' "$TMP/good.mil" >"$TMP/rows.mil"
+sed '/half = /d; s/y = half/y = fp16(0x1p-1)/' "$TMP/good.mil" >"$TMP/inline.mil"
+sed 's/mul(x = x, y = half)/sin(x = x)/' "$TMP/good.mil" >"$TMP/sin.mil"
+
+# All breaches, each with its line and caret, and how many.
+breaches() {
+    $ANEMONE check "$TMP/rows.mil" >"$TMP/out" 2>"$TMP/err"
+    status=$?
+    cat "$TMP/err"
+    [ $status -eq 1 ] && [ ! -s "$TMP/out" ] &&
+        [ "$(wc -l <"$TMP/err")" -eq 7 ] &&
+        has "$TMP/err" "$TMP/rows.mil:4:51: error R-35: input 'x' has rows" &&
+        has "$TMP/err" "$TMP/rows.mil:6:42: error R-35: output 'y' has rows" &&
+        has "$TMP/err" '(Z E1 W; rewrite: pad the last axis, slice inside)' &&
+        has "$TMP/err" "$TMP/rows.mil: 2 errors"
+}
+case_of 'rules: every breach is listed' breaches
+
+warnings() {
+    $ANEMONE check "$TMP/inline.mil" >"$TMP/out" 2>"$TMP/err" &&
+        has "$TMP/err" 'warn R-02' && has "$TMP/out" '1 parameter, 1 warning' &&
+        ! $ANEMONE check --strict "$TMP/inline.mil" >"$TMP/out" 2>"$TMP/err"
+}
+case_of 'rules: a warning fails with --strict alone' warnings
+
+chips() {
+    $ANEMONE check "$TMP/sin.mil" >"$TMP/out" 2>&1 &&
+        $ANEMONE check --chip m5 "$TMP/sin.mil" >"$TMP/out" 2>&1 &&
+        ! $ANEMONE check --chip m1 "$TMP/sin.mil" >"$TMP/out" 2>&1 &&
+        ! $ANEMONE check --chip all "$TMP/sin.mil" >"$TMP/out" 2>&1 &&
+        has "$TMP/out" 'error D3a: sin: the engine has no such op (on m1 m2; C1'
+}
+case_of 'rules: a chip has its own' chips
+case_of 'rules: an unknown chip' fails_with 2 'm9' $ANEMONE check --chip m9 "$TMP/good.mil"
+
+json() {
+    $ANEMONE check --json "$TMP/rows.mil" >"$TMP/out" 2>"$TMP/err"
+    [ $? -eq 1 ] && [ ! -s "$TMP/err" ] && [ "$(head -c 1 "$TMP/out")" = '[' ] &&
+        [ "$(grep -c '"id": "R-35"' "$TMP/out")" -eq 2 ] &&
+        $ANEMONE check --json "$TMP/good.mil" >"$TMP/out" &&
+        [ "$(cat "$TMP/out")" = '[]' ] &&
+        ! $ANEMONE check --json "$TMP/op.mil" >"$TMP/out" && has "$TMP/out" '"id": "syntax"'
+}
+case_of 'rules: one JSON array' json
+
+rows() {
+    $ANEMONE rules >"$TMP/all" && $ANEMONE rules --chip m1 >"$TMP/m1" &&
+        [ "$(wc -l <"$TMP/all")" -gt 110 ] && grep -q '^R-35 ' "$TMP/all" &&
+        grep -q '^D3a ' "$TMP/m1" && ! grep -q '^R-104 ' "$TMP/m1" &&
+        $ANEMONE rules R-35 >"$TMP/out" && has "$TMP/out" 'Z: success, zeros' &&
+        $ANEMONE rules --json R-35 >"$TMP/out" && has "$TMP/out" '"id": "R-35"'
+}
+case_of 'rules: the rows' rows
+case_of 'rules: an unknown id' fails_with 2 'R-03' $ANEMONE rules R-3
+
 done_testing
