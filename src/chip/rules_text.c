@@ -211,7 +211,9 @@ static void square_then_table(an_checker *c)
         const an_node *n = c->function->nodes[i];
         const an_value *x =
             an_check_is(n, tables) ? an_node_tensor(n, 0) : NULL;
-        if (!an_check_made_by(x, square) || x->type->shape.rank == 0) continue;
+        if (x == NULL || !an_check_made_by(x, square) ||
+            x->type->shape.rank == 0)
+            continue;
         int64_t w = x->type->shape.dims[x->type->shape.rank - 1];
         if (w % 128 > 64)
             an_breach_at(c, n->line, n->column,

@@ -113,7 +113,7 @@ json() {
         [ "$(grep -c '"id": "R-35"' "$TMP/out")" -eq 2 ] &&
         $ANEMONE check --json "$TMP/good.mil" >"$TMP/out" &&
         [ "$(cat "$TMP/out")" = '[]' ] &&
-        ! $ANEMONE check --json "$TMP/op.mil" >"$TMP/out" && has "$TMP/out" '"id": "syntax"'
+        ! $ANEMONE check --json "$TMP/op.mil" >"$TMP/out" && has "$TMP/out" '"id": "unsupported"'
 }
 case_of 'rules: one JSON array' json
 

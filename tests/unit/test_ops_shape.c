@@ -509,7 +509,8 @@ static void check_complaint(const complaint *c)
     an_module_free(m);
     if (s == AN_OK) fail_msg("%s is taken", c->call);
     const char *came = strchr(err.text, ' ');
-    if (s != AN_ETYPE || err.line != 3 || !came || strcmp(came + 1, c->text))
+    if (s != AN_ETYPE || err.line != 3 || !came ||
+        strcmp(came + 1, c->text) != 0)
         fail_msg("%s: %s\n  expected: %s", c->call, err.text, c->text);
 }
 

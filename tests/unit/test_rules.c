@@ -121,6 +121,21 @@ static bool ends_in(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+/* The first line: "// LINE:COLUMN also ID...". */
+static void read_place(golden *g, const char *path, const char *text)
+{
+    char *at = NULL, *end = NULL;
+    if (strncmp(text, "// ", 3) == 0) {
+        g->line = (int)strtol(text + 3, &at, 10);
+        if (*at == ':') g->column = (int)strtol(at + 1, &end, 10);
+    }
+    if (end == NULL || end == at + 1)
+        fail_msg("%s: expected // LINE:COLUMN", path);
+    bool more = end != NULL && strncmp(end, " also", 5) == 0;
+    int n = more ? (int)strcspn(end + 5, "\n") : 0;
+    snprintf(g->also, sizeof g->also, "%.*s ", n, more ? end + 5 : "");
+}
+
 static an_module *load(golden *g, bool bad)
 {
     char path[512], *text = NULL;
@@ -130,11 +145,7 @@ static an_module *load(golden *g, bool bad)
     snprintf(path, sizeof path, FOLDER "%s", g->file);
     must(an_file_read(path, MAX_TEXT, &text, &size, &err), &err);
     must(an_mil_parse(text, size, path, &m, &err), &err);
-    char list[100] = "";
-    if (bad &&
-        sscanf(text, "// %d:%d also%99[^\n]", &g->line, &g->column, list) < 2)
-        fail_msg("%s: expected // LINE:COLUMN", path);
-    snprintf(g->also, sizeof g->also, "%s ", list);
+    if (bad) read_place(g, path, text);
     snprintf(g->id, sizeof g->id, "%.*s", (int)strcspn(g->file, "."), g->file);
     an_free(text);
     return m;
