@@ -38,9 +38,9 @@
     {AN_PROBE_VALUES, "reduce/" #op "/channels", "how 256 channels are added", \
      "in x normal:1 1 256 1 64; "                                              \
      "z = reduce_" #op "(x = x, axes = [1], keep_dims = true)"},               \
-        {AN_PROBE_VALUES, "reduce/" #op "/row", "how a row of 128 is added",   \
-         "in x normal:1 1 32 32 128; "                                         \
-         "z = reduce_" #op "(x = x, axes = [3], keep_dims = true)"},           \
+        {AN_PROBE_VALUES, "reduce/" #op "/height", "how 128 rows are added",   \
+         "in x normal:1 1 32 128 32; "                                         \
+         "z = reduce_" #op "(x = x, axes = [2], keep_dims = true)"},           \
     {                                                                          \
         AN_PROBE_VALUES, "reduce/" #op "/special",                             \
             "32 equal special values: overflow, NaN, infinity",                \
@@ -79,7 +79,8 @@
             "z = matmul(x = x, y = y, " transposes ")"                         \
     }
 #define PLAIN "transpose_x = false, transpose_y = false"
-/* Moves keep patterns: every one of them passes. */
+/* Moves keep patterns: every one of them passes. A move alone is refused (R-10),
+ * so that another op stands before it. */
 #define MOVE(name, form)                                                       \
     {                                                                          \
         AN_PROBE_VALUES, "move/" name, "are patterns kept",                    \
@@ -234,8 +235,8 @@ static const an_probe suite[] = {
      "in x normal:1 1 1 32 64; const w normal:0.1 64 64; const b normal:1 64; "
      "z = linear(x = x, weight = w, bias = b)"},
     {AN_PROBE_VALUES, "matmul/attention", "what attention is made of",
-     "in q normal:1 1 4 64 64; in k normal:1 1 4 64 64; in v normal:1 1 4 64 64; "
-     "z = scaled_dot_product_attention(query = q, key = k, value = v)"},
+     "in a normal:1 1 4 64 64; in b normal:1 1 4 64 64; in c normal:1 1 4 64 64; "
+     "z = scaled_dot_product_attention(query = a, key = b, value = c)"},
 
     MOVE("reshape", "z = reshape(x = x, shape = [1, 32, 64, 32])"),
     MOVE("transpose", "z = transpose(x = x, perm = [0, 2, 1, 3])"),
@@ -298,11 +299,11 @@ static const an_probe suite[] = {
      "w = constexpr_cast(source_val = c, output_dtype = 'fp32'); "
      "h = cast(x = w, dtype = 'fp16'); z = mul(x = x, y = h)"},
 
-    {AN_PROBE_VALUES, "binding/inputs", "which surface is which input",
+    {AN_PROBE_VALUES, "binding/inputs", "which surface is which input (R-30)",
      "in z full:1 1 64 1 64; in a full:1 1 64 1 64; in m full:1 1 64 1 64; "
      "z1 = mul(x = z, y = 1.0); a2 = mul(x = a, y = 2.0); m4 = mul(x = m, y = 4.0); "
      "s = add(x = z1, y = a2); t = add(x = s, y = m4); out t"},
-    {AN_PROBE_VALUES, "binding/outputs", "which surface is which output",
+    {AN_PROBE_VALUES, "binding/outputs", "which surface is which output (R-31)",
      "in x ramp 1 64 1 64; z = mul(x = x, y = 1.0); a = mul(x = x, y = 2.0); "
      "m = mul(x = x, y = 4.0); out z a m"},
 
@@ -312,7 +313,7 @@ static const an_probe suite[] = {
      "in x normal:1 1 512 1 512; const w normal:0.05 512 512 1 1; "
      "z = conv(x = x, weight = w, " POINTWISE ")"},
     {AN_PROBE_SPEED, "speed/matmul_512", "the same with streamed weights",
-     "in x normal:1 1 1 512 512; in w normal:0.05 1 1 512 512; "
+     "in w normal:0.05 1 1 512 512; in x normal:1 1 1 512 512; "
      "z = matmul(x = w, y = x, " PLAIN ")"},
     {AN_PROBE_SPEED, "speed/add_1m", "bytes a second",
      "in x normal:1 1 64 128 128; in y normal:1 1 64 128 128; "

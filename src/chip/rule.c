@@ -109,19 +109,21 @@ const char *an_generation_text(unsigned chips, char *text, size_t size)
 }
 
 // clang-format off
+#define COMPILER "com.apple.appleneuralengine.compiler"
+#define ENGINE "com.apple.appleneuralengine"
 static const an_symptom symptoms[] = {
-    {"C1", "`ANECCompile() FAILED`, no reason given: parsed, not compilable for the engine"},
-    {"C2", "`InvalidMILProgram`: the text, an op, an attribute or a weight file is wrong"},
-    {"L1", "`Program load failure (0x50004)`: compiled, not loaded"},
-    {"E1", "`ANEProgramProcessRequestDirect() Failed with status=0x1d : Program Inference error`: loaded, fails when evaluated"},
-    {"E2", "the same with status 0x9"},
-    {"E3", "the same with status 0x2: wrong symbol indices"},
-    {"W", "success, wrong values"},
-    {"Z", "success, zeros"},
-    {"N", "success, NaN or infinity"},
-    {"X", "the compiler or the process crashes or hangs"},
-    {"S", "slow, or another processor does the work"},
-    {"-", "nothing goes wrong"},
+    {"C1", "`ANECCompile() FAILED`, no reason given: parsed, not compilable for the engine", COMPILER, 1},
+    {"C2", "`InvalidMILProgram`: the text, an op, an attribute or a weight file is wrong", COMPILER, 1},
+    {"L1", "`Program load failure (0x50004)`: compiled, not loaded", ENGINE, 6},
+    {"E1", "`ANEProgramProcessRequestDirect() Failed with status=0x1d : Program Inference error`: loaded, fails when evaluated", ENGINE, 8},
+    {"E2", "the same with status 0x9", ENGINE, 8},
+    {"E3", "the same with status 0x2: wrong symbol indices", ENGINE, 8},
+    {"W", "success, wrong values", "", 0},
+    {"Z", "success, zeros", "", 0},
+    {"N", "success, NaN or infinity", "", 0},
+    {"X", "the compiler or the process crashes or hangs", "", 0},
+    {"S", "slow, or another processor does the work", "", 0},
+    {"-", "nothing goes wrong", "", 0},
 };
 // clang-format on
 
@@ -129,6 +131,16 @@ const an_symptom *an_symptom_at(int i)
 {
     int n = sizeof symptoms / sizeof *symptoms;
     return i >= 0 && i < n ? &symptoms[i] : NULL;
+}
+
+const an_symptom *an_symptom_of(const an_rule *rule)
+{
+    size_t n = strcspn(rule->symptom, " ");
+    for (int i = 0; an_symptom_at(i) != NULL; i++)
+        if (strlen(symptoms[i].code) == n &&
+            strncmp(symptoms[i].code, rule->symptom, n) == 0)
+            return &symptoms[i];
+    return NULL;
 }
 
 bool an_rule_is_silent(const an_rule *rule)

@@ -86,11 +86,32 @@ const char *an_generation_text(unsigned chips, char *text, size_t size);
  */
 typedef struct an_symptom {
     const char *code, *text;
+    const char *domain; /* of the framework's error; "": it gives none */
+    int engine_code;
 } an_symptom;
 const an_symptom *an_symptom_at(int i);
+/* By the first code of a rule's symptom. */
+const an_symptom *an_symptom_of(const an_rule *rule);
 /* Is what hardware does wrong data without an error (W, Z, N)? The first
  * symptom decides. */
 bool an_rule_is_silent(const an_rule *rule);
+
+/* What an engine does with a program that breaks an error row. */
+typedef enum an_rules_mode {
+    AN_RULES_REFUSE,
+    AN_RULES_SILENT, /* refuses only what hardware refuses: rows whose symptom
+                        is wrong data pass, and the data is wrong */
+    AN_RULES_OFF,
+} an_rules_mode;
+
+/*
+ * AN_ERULE for the first breach, in the order of the text, that an engine of
+ * this chip ("m4"; one without rules: AN_OK) refuses: position, what came, the
+ * rule, and the framework's domain and code.
+ */
+an_status an_rules_refuse(const an_module *module, const char *name,
+                          const char *chip, an_check_mode check,
+                          an_rules_mode mode, an_error *err);
 
 /* For the rows: reports one breach of the checker's rule. */
 #if defined(__GNUC__)

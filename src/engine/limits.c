@@ -8,43 +8,58 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *const reloads[] = {"honoured", "stale", NULL};
+static const char *const rules[] = {"refuse", "silent", "off", NULL};
+
+/* Which of the names the text is; -1: none. */
+static int choice(const char *text, size_t size, const char *const *names)
+{
+    for (int i = 0; names[i] != NULL; i++)
+        if (strlen(names[i]) == size && strncmp(names[i], text, size) == 0)
+            return i;
+    return -1;
+}
+
+static bool is_key(const char *text, size_t size, const char *key)
+{
+    return strlen(key) == size && strncmp(key, text, size) == 0;
+}
+
 /* "key=value" at `text` of `size` bytes. */
 static an_status read_setting(const char *text, size_t size, an_limits *out,
                               an_error *err)
 {
-    char key[32];
     const char *equals = memchr(text, '=', size);
     size_t n = equals ? (size_t)(equals - text) : size;
-    size_t rest = equals ? size - n - 1 : 0;
-    snprintf(key, sizeof key, "%.*s", n < 31 ? (int)n : 31, text);
-    if (equals && strcmp(key, "reload") == 0) {
-        bool stale = rest == 5 && strncmp(equals + 1, "stale", 5) == 0;
-        if (!stale && !(rest == 8 && strncmp(equals + 1, "honoured", 8) == 0))
-            return an_fail(err, AN_EINVAL,
-                           "engine: reload is \"%.*s\", expected honoured or "
-                           "stale",
-                           (int)(rest < 32 ? rest : 32), equals + 1);
-        out->reload = stale ? AN_CHIP_RELOAD_STALE : AN_CHIP_RELOAD_HONOURED;
-        return AN_OK;
-    }
+    const char *value = equals ? equals + 1 : text + size;
+    size_t n_value = (size_t)(text + size - value);
     char *end = NULL;
-    long number = equals ? strtol(equals + 1, &end, 10) : -1;
-    int *field = strcmp(key, "compiles") == 0 ? &out->compiles
-                 : strcmp(key, "live") == 0   ? &out->live
-                                              : NULL;
-    if (!field || end != text + size || number < 0 || number > 1000000)
+    long number = n_value ? strtol(value, &end, 10) : -1;
+    if (end != text + size || number > 1000000) number = -1;
+    int reload = choice(value, n_value, reloads);
+    int mode = choice(value, n_value, rules);
+    if (is_key(text, n, "compiles") && number >= 0)
+        out->compiles = (int)number;
+    else if (is_key(text, n, "live") && number >= 0)
+        out->live = (int)number;
+    else if (is_key(text, n, "reload") && reload >= 0)
+        out->reload = (an_chip_reload)reload;
+    else if (is_key(text, n, "rules") && mode >= 0)
+        out->rules = (an_rules_mode)mode;
+    else
         return an_fail(err, AN_EINVAL,
                        "engine: \"%.*s\" is no setting, expected compiles=N, "
-                       "live=N or reload=honoured|stale",
+                       "live=N, reload=honoured|stale or "
+                       "rules=refuse|silent|off",
                        (int)(size < 64 ? size : 64), text);
-    *field = (int)number;
     return AN_OK;
 }
 
 an_status an_limits_read(const an_chip *chip, const char *name, an_limits *out,
                          an_error *err)
 {
-    an_limits limits = {chip->compile_limit, chip->live_limit, chip->reload};
+    an_limits limits = {chip->compile_limit, chip->live_limit, chip->reload,
+                        AN_RULES_REFUSE};
     const char *at = strchr(name, ',');
     while (at) {
         const char *text = at + 1;

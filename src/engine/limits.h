@@ -1,14 +1,16 @@
 /*
- * What a process may do with an engine: how often it compiles, how many
- * programs it holds, and whether a reload takes new weights. The chip's row has
- * the numbers; a name like "soft:m4,compiles=20,live=30,reload=stale" replaces
- * them, so that both answers to open questions can be tried.
+ * What an engine lets one do: how often a process compiles, how many programs
+ * it holds, whether a reload takes new weights, what becomes of programs that
+ * break a rule. The chip's row has the answers; a name like
+ * "soft:m4,compiles=20,live=30,reload=stale,rules=silent" replaces them, so
+ * that every answer to an open question can be tried.
  */
 #ifndef AN_ENGINE_LIMITS_H
 #define AN_ENGINE_LIMITS_H
 
 #include "anemone/status.h"
 #include "chip/chips.h"
+#include "chip/rule.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +19,7 @@ typedef struct an_limits {
     int compiles; /* 0: no limit */
     int live;
     an_chip_reload reload;
+    an_rules_mode rules;
 } an_limits;
 
 /* The chip's limits, with what follows the first comma of an engine's name. */

@@ -14,12 +14,17 @@ dumps() {
 case_of 'a run with a folder for stages' dumps
 parse() {
     for file in stages/*.mil; do
-        $ANEMONE check "$file" || return 1
         grep -q BLOBFILE "$file" || continue
         [ -s "stages/weights/$(basename "$file" .mil).bin" ] || return 1
     done
 }
-case_of 'every stage parses and has its weights' parse
+case_of 'every stage has its weights' parse
+legal() {
+    for file in stages/*-fold-attention-*.mil stages/*-fold-mlp-*.mil; do
+        $ANEMONE check "$file" || return 1
+    done
+}
+case_of 'what the engine gets breaks no rule' legal
 all_run() {
     for file in stages/*.mil; do
         $ANEMONE run "$file" --random 1 --engine cpu || return 1
@@ -27,16 +32,18 @@ all_run() {
 }
 case_of 'every stage runs' all_run
 
-# same FIRST SECOND: two stages with the same inputs give the same outputs.
+# same FIRST SECOND: two stages with the same inputs give the same outputs. What
+# is not lowered to the end breaks rules.
+run="$ANEMONE run --engine soft:m4,rules=off"
 same() {
     first=$(ls stages/*-$1.mil) second=$(ls stages/*-$2.mil)
-    $ANEMONE run "$first" --random 7 >out && cat out || return 1
+    $run "$first" --random 7 >out && cat out || return 1
     pairs=
     for name in $(grep -o '^[^ ]*' out); do
         pairs="$pairs $name=$name.npy"
     done
-    $ANEMONE run "$first" --random 7 --output $pairs &&
-        $ANEMONE run "$second" --random 7 --compare $pairs
+    $run "$first" --random 7 --output $pairs &&
+        $run "$second" --random 7 --compare $pairs
 }
 case_of 'folding changes no bit' same pad_ports-attention-forward fold-attention-forward
 case_of 'nor in a backward program' same pad_ports-mlp-backward_0 fold-mlp-backward_0

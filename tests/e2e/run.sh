@@ -5,12 +5,12 @@ cd "$TMP" || exit 1
 case $ANEMONE in /*) ;; *) ANEMONE=$OLDPWD/$ANEMONE ;; esac
 
 program() { # FILE PARAMETERS BODY RESULTS
-    printf 'program(1.3)\n[buildInfo = dict<string, string>({})]\n{\n'
+    printf 'program(1.3)\n[buildInfo = dict<string, string>({{"coremlc-version", "3600.25.1"}})]\n{\n'
     printf '    func main<ios18>(%s) {\n%s\n        } -> (%s);\n}' "$1" "$2" "$3"
 }
 t='tensor<fp16, [1, 2, 1, 32]>'
 program "$t x" "            $t y = mul(x = x, y = fp16(0x1p+0))[name = string(\"y\")];" y >same.mil
-program "$t x, $t b" "            $t y = add(x = x, y = b)[name = string(\"y\")];" y >add.mil
+program "$t x, $t z" "            $t y = add(x = x, y = z)[name = string(\"y\")];" y >add.mil
 program "$t x" "            $t w = const()[name = string(\"w\"), val = $t(BLOBFILE(path = string(\"@model_path/weights/w.bin\"), offset = uint64(64)))];
             $t y = add(x = x, y = w)[name = string(\"y\")];" y >blob.mil
 sed 's,weights/w.bin,../w.bin,' blob.mil >escape.mil
@@ -80,7 +80,7 @@ engines() {
     for engine in auto soft cpu; do
         for numerics in ieee exact; do
             rm -f y.bin
-            $ANEMONE run add.mil --input x=one.bin b=zero.bin --output y=y.bin \
+            $ANEMONE run add.mil --input x=one.bin z=zero.bin --output y=y.bin \
                 --engine $engine --numerics $numerics --threads 2 &&
                 cmp y.bin one.bin || return 1
         done
@@ -93,23 +93,23 @@ reproducible() {
         $ANEMONE run add.mil --random 7 --output y=2.npy &&
         $ANEMONE run add.mil --random 8 --output y=3.npy &&
         cmp 1.npy 2.npy && ! cmp -s 1.npy 3.npy || return 1
-    # x is the same with and without b.
+    # x is the same with and without z.
     $ANEMONE run same.mil --random 7 --output y=x.npy &&
-        $ANEMONE run add.mil --random 7 --input b=zero.bin --output y=4.npy &&
+        $ANEMONE run add.mil --random 7 --input z=zero.bin --output y=4.npy &&
         cmp x.npy 4.npy
 }
 case_of 'random inputs are reproducible' reproducible
 
 summary() {
-    $ANEMONE run add.mil --input x=one.bin --input b=one.bin >out && cat out &&
+    $ANEMONE run add.mil --input x=one.bin --input z=one.bin >out && cat out &&
         has out 'y  fp16 [1, 2, 1, 32]' &&
         has out 'min 2  max 2  mean 2  first 2 2 2 2 2 2 ...'
 }
 case_of 'a summary when no output is named' summary
 
 r="$ANEMONE run"
-case_of 'a missing input' fails_with 2 'input b' $r add.mil --input x=one.bin
-case_of 'an unknown input' fails_with 2 'it has x, b' $r add.mil --random 1 --input z=one.bin
+case_of 'a missing input' fails_with 2 'input z' $r add.mil --input x=one.bin
+case_of 'an unknown input' fails_with 2 'it has x, z' $r add.mil --random 1 --input w=one.bin
 case_of 'an unknown output' fails_with 2 'it has y' $r add.mil --random 1 --output z=a.npy
 case_of 'an input given twice' fails_with 2 'given twice' \
     $r same.mil --input x=one.bin x=zero.bin
@@ -199,14 +199,14 @@ case_of 'NaN, infinities and -0' not_numbers
 program 'int32 x' '            int32 y = add(x = x, y = int32(0))[name = string("y")];' y >int.mil
 integers() {
     printf '\001\000\000\001' >a.bin && printf '\000\000\000\001' >b.bin &&
-        $r int.mil --input x=a.bin --compare a.bin &&
-        ! $r int.mil --input x=a.bin --compare b.bin >out && cat out &&
+        $r --engine cpu int.mil --input x=a.bin --compare a.bin &&
+        ! $r --engine cpu int.mil --input x=a.bin --compare b.bin >out && cat out &&
         has out 'difference   1 ' && ! grep -q steps out
 }
 case_of 'integers' integers
-two="            $t y = add(x = x, y = b)[name = string(\"y\")];
-            $t z = mul(x = y, y = b)[name = string(\"z\")];"
-program "$t x, $t b" "$two" 'y, z' >two.mil
+two="            $t y = add(x = x, y = a)[name = string(\"y\")];
+            $t z = mul(x = y, y = a)[name = string(\"z\")];"
+program "$t a, $t x" "$two" 'y, z' >two.mil
 case_of 'one file for two outputs' fails_with 2 'the program has 2 outputs' \
     $r two.mil --random 1 --compare want.npy
 case_of 'an unknown output to compare' fails_with 2 'it has y, z' \

@@ -305,7 +305,9 @@ static void one_surface_is_no_two_ports(void **state)
     an_request *r;
     an_surface *s, *small;
     assert_int_equal(
-        an_engine_open(&(an_engine_options){.name = "soft"}, &e, NULL), AN_OK);
+        an_engine_open(&(an_engine_options){.name = "soft,rules=off"}, &e,
+                       NULL),
+        AN_OK);
     assert_int_equal(an_engine_compile(
                          e, &(an_source){.text = text, .size = size}, &p, NULL),
                      AN_OK);

@@ -44,7 +44,8 @@ static bool read_probe(char *line, probe *p)
 }
 
 #define HEAD                                                                   \
-    "program(1.3)\n[buildInfo = dict<string, string>({})]\n{\n"                \
+    "program(1.3)\n[buildInfo = dict<string, string>({{\"coremlc-version\", "  \
+    "\"3600.25.1\"}})]\n{\n"                                                   \
     "    func main<ios18>("
 
 /* Inputs x and w; the bias is a constant, as convolutions want it. */

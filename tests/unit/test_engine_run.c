@@ -83,7 +83,7 @@ static void threads_change_nothing(void **state)
         for (int i = 0; i < f->n_params; i++)
             case_fill(&c, &in[i], &f->params[i]->type->shape, (uint64_t)i);
         for (int k = 0; k < 4; k++) {
-            an_engine_options o = {.name = "soft",
+            an_engine_options o = {.name = "soft,rules=off",
                                    .numerics = (an_numerics)numerics,
                                    .threads = threads[k]};
             case_run_text(&c, text, size, &o, in, out[k]);
@@ -126,7 +126,8 @@ typedef struct session {
 } session;
 
 static const char small_text[] =
-    "program(1.3)\n[buildInfo = dict<string, string>({})]\n{\n"
+    "program(1.3)\n[buildInfo = dict<string, string>({{\"coremlc-version\", "
+    "\"3600.25.1\"}})]\n{\n"
     "    func main<ios18>(tensor<fp16, [4]> x) {\n"
     "        tensor<fp16, [4]> y = layer_norm(x = x)[name = string(\"y\")];\n"
     "        tensor<fp16, [4]> z = square(x = y)[name = string(\"z\")];\n"
@@ -145,7 +146,7 @@ static void close_session(session *s)
 static an_status open_session(session *s, an_error *err)
 {
     *s = (session){.engine = NULL};
-    an_engine_options o = {.name = "soft", .threads = 2};
+    an_engine_options o = {.name = "soft,rules=off", .threads = 2};
     an_source source = {.text = small_text, .size = sizeof small_text - 1};
     an_status st = an_engine_open(&o, &s->engine, err);
     if (st == AN_OK)
@@ -314,7 +315,8 @@ static void weight_files(void **state)
 {
     (void)state;
     static const char text[] =
-        "program(1.3)\n[buildInfo = dict<string, string>({})]\n{\n"
+        "program(1.3)\n[buildInfo = dict<string, "
+        "string>({{\"coremlc-version\", \"3600.25.1\"}})]\n{\n"
         "    func main<ios18>(tensor<fp16, [4]> x) {\n"
         "        tensor<fp16, [4]> w = const()[name = string(\"w\"), val = "
         "tensor<fp16, [4]>(BLOBFILE(path = string(\"@model_path/w.bin\"), "
@@ -339,7 +341,9 @@ static void weight_files(void **state)
     an_request *r;
     an_surface *x, *y;
     assert_int_equal(
-        an_engine_open(&(an_engine_options){.name = "soft"}, &e, NULL), AN_OK);
+        an_engine_open(&(an_engine_options){.name = "soft,rules=off"}, &e,
+                       NULL),
+        AN_OK);
     assert_int_equal(compile_with(e, &source, &err), AN_EINVAL);
     assert_non_null(strstr(err.text, "no weight file"));
     source.n_blobs = 1;

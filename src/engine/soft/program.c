@@ -94,6 +94,17 @@ static int port_buffer(an_plan *plan, an_port_side side, int i)
 
 /* ---- compiling ---- */
 
+/* What the chip refuses. fp64 text run in `exact` is nobody's program. */
+static an_status refuse(const an_program *p, const an_source *source,
+                        an_error *err)
+{
+    const an_engine *e = p->engine;
+    return an_rules_refuse(p->module, source->name ? source->name : "program",
+                           e->chip->name,
+                           e->numerics.wide ? AN_CHECK_EXACT : AN_CHECK_CHIP,
+                           e->limits.rules, err);
+}
+
 static an_status choose_function(an_program *p, const an_source *source,
                                  an_error *err)
 {
@@ -186,6 +197,7 @@ static an_status compile(an_program *p, const an_source *source, an_error *err)
     an_status s =
         an_mil_parse(source->text, source->size,
                      source->name ? source->name : "program", &p->module, err);
+    if (s == AN_OK) s = refuse(p, source, err);
     if (s == AN_OK) s = choose_function(p, source, err);
     if (s == AN_OK) s = make_plan(p, err);
     if (s == AN_OK) s = list_phases(p, err);

@@ -1,0 +1,56 @@
+/*
+ * Refusing a program. All breaches are looked at, and the first in the text is
+ * told: it is the one that a reader of the text meets first.
+ */
+#include "chip/rule.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct refusal {
+    an_rules_mode mode;
+    const an_rule *rule; /* NULL: nothing is refused */
+    int line, column;
+    char text[200];
+} refusal;
+
+static void look(void *ctx, const an_breach *b)
+{
+    refusal *r = ctx;
+    if (b->rule->severity != AN_ERROR) return;
+    if (r->mode == AN_RULES_SILENT && an_rule_is_silent(b->rule)) return;
+    bool earlier =
+        b->line != r->line ? b->line < r->line : b->column < r->column;
+    if (r->rule != NULL && !earlier) return;
+    r->rule = b->rule;
+    r->line = b->line;
+    r->column = b->column;
+    snprintf(r->text, sizeof r->text, "%s", b->text);
+}
+
+static an_status refuse(const refusal *r, const char *name, an_error *err)
+{
+    char place[32] = "";
+    const an_symptom *symptom = an_symptom_of(r->rule);
+    if (!err || err->code != AN_OK) return AN_ERULE;
+    if (r->line > 0)
+        snprintf(place, sizeof place, ":%d:%d", r->line, r->column);
+    an_fail(err, AN_ERULE, "%.200s%s: %s: %s (%s; hardware: %s)", name, place,
+            r->rule->id, r->text, r->rule->text, symptom->text);
+    err->line = r->line;
+    err->column = r->column;
+    err->engine_code = symptom->engine_code;
+    snprintf(err->domain, sizeof err->domain, "%s", symptom->domain);
+    return AN_ERULE;
+}
+
+an_status an_rules_refuse(const an_module *module, const char *name,
+                          const char *chip, an_check_mode check,
+                          an_rules_mode mode, an_error *err)
+{
+    refusal r = {.mode = mode};
+    unsigned bit = an_generation_find(chip);
+    if (bit == 0 || mode == AN_RULES_OFF) return AN_OK;
+    an_rules_check(module, bit, check, look, &r);
+    return r.rule == NULL ? AN_OK : refuse(&r, name, err);
+}
