@@ -22,6 +22,10 @@ void an_check_tensors(an_checker *c, an_check_value_fn *visit);
 /* Calls `visit` with every input and output. */
 void an_check_ports(an_checker *c, an_check_value_fn *visit);
 
+/* R-14: the rounding whose product with a scalar constant n is; NULL: it is
+ * none. */
+an_value *an_check_dropped_factor(const an_node *n);
+
 /* How often nodes of f read v. */
 int an_check_uses(const an_function *f, const an_value *v);
 bool an_check_is_result(const an_function *f, const an_value *v);

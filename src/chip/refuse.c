@@ -1,6 +1,6 @@
 /*
- * Refusing a program. All breaches are looked at, and the first in the text is
- * told: it is the one that a reader of the text meets first.
+ * Refusing a program, or spoiling it. All breaches are looked at, and the first
+ * in the text is told: it is the one that a reader of the text meets first.
  */
 #include "chip/rule.h"
 
@@ -53,4 +53,26 @@ an_status an_rules_refuse(const an_module *module, const char *name,
     if (bit == 0 || mode == AN_RULES_OFF) return AN_OK;
     an_rules_check(module, bit, check, look, &r);
     return r.rule == NULL ? AN_OK : refuse(&r, name, err);
+}
+
+static void count(void *ctx, const an_breach *b)
+{
+    (void)b;
+    ++*(int *)ctx;
+}
+
+an_status an_rules_spoil(an_function *f, const char *chip, an_check_mode check,
+                         an_error *err)
+{
+    an_status s = AN_OK;
+    unsigned bit = an_generation_find(chip);
+    for (int i = 0; s == AN_OK && i < an_rules_count(); i++) {
+        int n = 0;
+        const an_rule *rule = an_rules_at(i);
+        an_checker c = {f->module, f, rule, check, count, &n};
+        if (!rule->spoil || !(rule->chips & bit)) continue;
+        rule->check(&c);
+        if (n > 0) s = rule->spoil(f, err);
+    }
+    return s;
 }

@@ -47,6 +47,10 @@ typedef struct an_rule {
     void (*check)(an_checker *c);
     /* "parser: ..", "soft: ..", "not checked: .."; NULL with a check. */
     const char *enforced;
+    /* Of silent rows whose wrong data is known: changes a function that breaks
+     * the rule into what hardware computes; NULL: it computes the right
+     * values, as far as anybody says. */
+    an_status (*spoil)(an_function *f, an_error *err);
 } an_rule;
 
 int an_rules_count(void);
@@ -112,6 +116,11 @@ typedef enum an_rules_mode {
 an_status an_rules_refuse(const an_module *module, const char *name,
                           const char *chip, an_check_mode check,
                           an_rules_mode mode, an_error *err);
+
+/* Changes f into what an engine of this chip computes where f breaks rows that
+ * AN_RULES_SILENT passes. */
+an_status an_rules_spoil(an_function *f, const char *chip, an_check_mode check,
+                         an_error *err);
 
 /* For the rows: reports one breach of the checker's rule. */
 #if defined(__GNUC__)

@@ -3,6 +3,7 @@
  * no engine has.
  */
 #include "chip/check.h"
+#include "chip/spoil.h"
 
 /* The matmul behind at most 8 element-wise ops, or NULL. */
 static const an_node *behind_elementwise(const an_value *v)
@@ -319,7 +320,7 @@ const an_rule an_rules_ops[] = {
     {"R-73", "softmax over axis 1 has a power of two",
      "C2", AN_WARN, AN_GEN_ALL, "transpose to the last axis", "Espresso", softmax_axes, NULL},
     {"R-74", "scaled_dot_product_attention has no mask, less than 512 tokens on its shorter side and at most 2048 keys",
-     "W", AN_ERROR, AN_GEN_ALL, "matmul, add, softmax, matmul", "maderix/ANE, Orion, ANEgpt: the mask is ignored; ANEForge: cosine 0.67 beyond", attentions_are_plain, NULL},
+     "W", AN_ERROR, AN_GEN_ALL, "matmul, add, softmax, matmul", "maderix/ANE, Orion, ANEgpt: the mask is ignored; ANEForge: cosine 0.67 beyond", attentions_are_plain, NULL, an_spoil_mask},
     {"R-75", "a max_pool window is at most 8 wide, an avg_pool window 31",
      "C1", AN_WARN, AN_GEN_NEW, "conv with 1/K, reduce_max of slices", "751K study (1x9 refused, 9x1 fine), ane-guide", windows_fit, NULL},
     {"R-75a", "a max_pool window is at most 8 wide, an avg_pool window 29",

@@ -3,6 +3,7 @@
  * (surfaces, calls) is enforced by the engines, which name the same ids.
  */
 #include "chip/check.h"
+#include "chip/spoil.h"
 
 #include <string.h>
 
@@ -209,9 +210,9 @@ static void floats_are_alike(an_checker *c)
 // clang-format off
 const an_rule an_rules_ports[] = {
     {"R-30", "inputs stand in byte order of their names: they bind in that order",
-     "W", AN_ERROR, AN_GEN_ALL, "rename or reorder", "Orion, h3.c-ane, Espresso, vMLX, True2456/qwen-ane", inputs_are_sorted, NULL},
+     "W", AN_ERROR, AN_GEN_ALL, "rename or reorder", "Orion, h3.c-ane, Espresso, vMLX, True2456/qwen-ane", inputs_are_sorted, NULL, an_spoil_inputs},
     {"R-31", "outputs stand in byte order of their names: they bind in that order",
-     "W", AN_ERROR, AN_GEN_ALL, "rename or reorder; ask the loaded model", "Orion, Espresso, h3.c-ane; imperatormk/ane-train saw order by size (M1)", outputs_are_sorted, NULL},
+     "W", AN_ERROR, AN_GEN_ALL, "rename or reorder; ask the loaded model", "Orion, Espresso, h3.c-ane; imperatormk/ane-train saw order by size (M1)", outputs_are_sorted, NULL, an_spoil_outputs},
     {"R-32", "symbols of outputs end in @output",
      "E3", AN_ERROR, AN_GEN_ALL, NULL, "ironmill, ane-infer, qwen-ane", NULL, "not checked: of the loaded model, no part of the text"},
     {"R-33", "inputs have one size in bytes, and outputs have one",
@@ -219,7 +220,7 @@ const an_rule an_rules_ports[] = {
     {"R-34", "a surface has at least 16 KB, better 48 KB, in steps of 16 KB",
      "E1", AN_ERROR, AN_GEN_ALL, "allocate more", "Orion, Espresso, ANEtransformers 48 KB; ironmill, vMLX 16 KB", NULL, "not checked: of surfaces, reports differ; soft takes any that holds its port"},
     {"R-35", "rows (last axis) are multiples of 64 bytes",
-     "Z E1 W", AN_ERROR, AN_GEN_ALL, "pad the last axis, slice inside", "skyfallsin, qwen-ane, ANEtransformers, h3.c-ane, vMLX, ironmill, tmc/apple", rows_are_whole, NULL},
+     "Z E1 W", AN_ERROR, AN_GEN_ALL, "pad the last axis, slice inside", "skyfallsin, qwen-ane, ANEtransformers, h3.c-ane, vMLX, ironmill, tmc/apple", rows_are_whole, NULL, an_spoil_zeros},
     {"R-36", "the host writes rows shorter than 64 bytes at multiples of 64",
      "W", AN_ERROR, AN_GEN_ALL, "R-35", "ANEDVD (A18 Pro), ironmill (h14g); Orion reads packed rows (M4 Max)", NULL, "soft: ports have such strides; R-35 refuses short rows"},
     {"R-37", "a port with more than 768 channels is at least 32 wide",

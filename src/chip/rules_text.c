@@ -3,6 +3,7 @@
  * Patterns name ops by their rows.
  */
 #include "chip/check.h"
+#include "chip/spoil.h"
 
 #include "mil/extract.h"
 
@@ -185,19 +186,22 @@ static bool is_scalar_const(const an_value *v)
     return an_check_has_data(v) && v->literal->n == 1;
 }
 
-static void rounding_keeps_its_factor(an_checker *c)
+an_value *an_check_dropped_factor(const an_node *n)
 {
     static const an_op *const ops[] = {&an_op_floor, &an_op_ceil, &an_op_round,
                                        NULL};
-    for (int i = 0; i < c->function->n_nodes; i++) {
-        const an_node *n = c->function->nodes[i];
-        if (n->op != &an_op_mul) continue;
-        const an_value *x = an_node_tensor(n, 0), *y = an_node_tensor(n, 1);
-        if ((an_check_made_by(x, ops) && is_scalar_const(y)) ||
-            (an_check_made_by(y, ops) && is_scalar_const(x)))
-            an_check_fail(c, n,
+    if (n->op != &an_op_mul) return NULL;
+    an_value *x = an_node_tensor(n, 0), *y = an_node_tensor(n, 1);
+    if (an_check_made_by(x, ops) && is_scalar_const(y)) return x;
+    return an_check_made_by(y, ops) && is_scalar_const(x) ? y : NULL;
+}
+
+static void rounding_keeps_its_factor(an_checker *c)
+{
+    for (int i = 0; i < c->function->n_nodes; i++)
+        if (an_check_dropped_factor(c->function->nodes[i]))
+            an_check_fail(c, c->function->nodes[i],
                           "a scalar constant behind a rounding is dropped");
-    }
 }
 
 static void square_then_table(an_checker *c)
@@ -353,7 +357,7 @@ const an_rule an_rules_text[] = {
     {"R-13", "a reduction is not multiplied by the constant 0",
      "X", AN_ERROR, AN_GEN_M5, "sub(x, x)", "ANEForge (e5rt, M5): the compiler process dies", reduction_is_not_zeroed, NULL},
     {"R-14", "floor, ceil or round is not followed by mul with a scalar constant: the mul is dropped",
-     "W", AN_ERROR, AN_GEN_M5, "a constant of full shape", "ANEForge issue 112 (e5rt, M5)", rounding_keeps_its_factor, NULL},
+     "W", AN_ERROR, AN_GEN_M5, "a constant of full shape", "ANEForge issue 112 (e5rt, M5)", rounding_keeps_its_factor, NULL, an_spoil_factor},
     {"R-15", "square is not followed by a non-linearity where the width mod 128 is above 64",
      "C1", AN_WARN, AN_GEN_M5, "mul(x, x)", "ANEForge (e5rt, M5)", square_then_table, NULL},
     {"R-16", "square does not stand behind a reduction",

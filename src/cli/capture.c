@@ -18,7 +18,7 @@ typedef struct values {
     const char *out, *only, *engine;
     an_numerics numerics;
     int threads;
-    bool list, quiet;
+    bool list, quiet, silent;
 } values;
 
 static const an_option options[] = {
@@ -42,7 +42,7 @@ static const an_option options[] = {
      .type = AN_OPTION_FLAG,
      AN_AT(values, quiet),
      .help = "print nothing"},
-    AN_ENGINE_ROWS(values, engine, numerics, threads),
+    AN_ENGINE_ROWS(values, engine, silent, numerics, threads),
 };
 
 static void defaults(void *v)
@@ -146,9 +146,11 @@ static an_status run_suite(session *s)
 
 static an_status capture_all(session *s)
 {
-    an_engine_options wanted_engine = {.name = s->o->engine,
-                                       .numerics = s->o->numerics,
-                                       .threads = s->o->threads};
+    char name[128];
+    an_engine_options wanted_engine = {
+        .name = an_engine_text(s->o->engine, s->o->silent, name, sizeof name),
+        .numerics = s->o->numerics,
+        .threads = s->o->threads};
     size_t size = strlen(s->o->out) + sizeof ".partial";
     s->partial = an_alloc(size);
     if (s->partial == NULL)

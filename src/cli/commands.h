@@ -11,7 +11,7 @@
 #undef AN_COMMAND
 
 /* The options that choose an engine, for the fields of a command's struct. */
-#define AN_ENGINE_ROWS(type_, engine_, numerics_, threads_)                    \
+#define AN_ENGINE_ROWS(type_, engine_, silent_, numerics_, threads_)           \
     {.section = "Engine",                                                      \
      .name = "engine",                                                         \
      .metavar = "ENGINE",                                                      \
@@ -25,12 +25,20 @@
          AN_AT(type_, numerics_),                                              \
          .help = "ieee: every op is rounded to its type; hw: as the chip "     \
                  "computes; exact: fp64, rounded at the ports"},               \
+        {.name = "silent-faults",                                              \
+         .type = AN_OPTION_FLAG,                                               \
+         AN_AT(type_, silent_),                                                \
+         .help = "programs that break a rule whose only symptom is wrong "     \
+                 "data are not refused, and compute the wrong data"},          \
     {                                                                          \
         .name = "threads", .metavar = "N", .type = AN_OPTION_INT,              \
         .preset = "one per processor", .unit = "threads", .min = 1,            \
         .max = 1024, AN_AT(type_, threads_),                                   \
         .help = "how many compute; results do not depend on it"                \
     }
+/* --engine with what --silent-faults adds, in `text` when it adds something. */
+const char *an_engine_text(const char *engine, bool silent, char *text,
+                           size_t size);
 const char *an_numerics_choice(int i);
 
 /* Version, commit, kernels and BLAS. */

@@ -11,7 +11,7 @@
 typedef struct values {
     an_runner_options runner;
     an_words data;
-    bool json;
+    bool json, silent;
 } values;
 
 static const an_option options[] = {
@@ -45,7 +45,8 @@ static const an_option options[] = {
      .max = 1048576,
      AN_AT(values, runner.sequence),
      .help = "length of a sequence"},
-    AN_ENGINE_ROWS(values, runner.engine, runner.numerics, runner.threads),
+    AN_ENGINE_ROWS(values, runner.engine, silent, runner.numerics,
+                   runner.threads),
     {.name = "json",
      .type = AN_OPTION_FLAG,
      AN_AT(values, json),
@@ -89,6 +90,9 @@ static int eval(const an_call *call, const void *v)
     an_error err = {0};
     an_runner *runner = NULL;
     an_runner_options opened = o->runner;
+    char engine[128];
+    opened.engine =
+        an_engine_text(o->runner.engine, o->silent, engine, sizeof engine);
     opened.dump = call->dump;
     an_eval_report report = {0};
     an_status s = an_runner_open(&opened, &runner, &err);

@@ -12,6 +12,7 @@
 
 typedef struct values {
     an_runner_options runner;
+    bool silent;
     an_sample_options sample;
 } values;
 
@@ -67,7 +68,8 @@ static const an_option options[] = {
      .max = 9007199254740992.0,
      AN_AT(values, sample.seed),
      .help = "the same seed makes the same text"},
-    AN_ENGINE_ROWS(values, runner.engine, runner.numerics, runner.threads),
+    AN_ENGINE_ROWS(values, runner.engine, silent, runner.numerics,
+                   runner.threads),
 };
 
 static void defaults(void *v)
@@ -108,6 +110,9 @@ static int generate(const an_call *call, const void *v)
     an_error err = {0};
     an_runner *runner = NULL;
     an_runner_options opened = o->runner;
+    char engine[128];
+    opened.engine =
+        an_engine_text(o->runner.engine, o->silent, engine, sizeof engine);
     opened.dump = call->dump;
     stream out = {.terminal = an_terminal_of(stdout)};
     const char *prompt = o->sample.prompt;

@@ -22,6 +22,14 @@ const char *an_numerics_choice(int i)
     return i < AN_NUMERICS_COUNT ? an_numerics_name((an_numerics)i) : NULL;
 }
 
+const char *an_engine_text(const char *engine, bool silent, char *text,
+                           size_t size)
+{
+    if (!silent) return engine;
+    snprintf(text, size, "%s,rules=silent", engine);
+    return text;
+}
+
 static void print_commands(const char *program, FILE *out)
 {
     fprintf(out, "usage: %s COMMAND [OPTION]...\n\n", program);

@@ -23,7 +23,7 @@ typedef struct values {
     double tolerance;
     int64_t seed; /* -1: inputs must be given */
     int threads, repeat;
-    bool profile;
+    bool profile, silent;
 } values;
 
 static const an_option options[] = {
@@ -99,7 +99,7 @@ static const an_option options[] = {
      .help = "print the time of every step of the engine's plan, with the ops "
              "that it computes together: medians of --repeat evaluations, "
              "slowest first"},
-    AN_ENGINE_ROWS(values, engine, numerics, threads),
+    AN_ENGINE_ROWS(values, engine, silent, numerics, threads),
 };
 
 static void defaults(void *v)
@@ -257,8 +257,11 @@ static an_status compile(running *r)
 {
     const values *o = r->o;
     char folder[4096];
+    char name[128];
     an_engine_options engine = {
-        .name = o->engine, .numerics = o->numerics, .threads = o->threads};
+        .name = an_engine_text(o->engine, o->silent, name, sizeof name),
+        .numerics = o->numerics,
+        .threads = o->threads};
     an_status s = an_source_folder(&r->source, folder, sizeof folder, &r->err);
     if (s == AN_OK)
         s = an_blobs_open(r->module,

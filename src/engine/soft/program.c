@@ -94,15 +94,19 @@ static int port_buffer(an_plan *plan, an_port_side side, int i)
 
 /* ---- compiling ---- */
 
-/* What the chip refuses. fp64 text run in `exact` is nobody's program. */
+/* fp64 text run in `exact` is nobody's program. */
+static an_check_mode check_mode(const an_engine *e)
+{
+    return e->numerics.wide ? AN_CHECK_EXACT : AN_CHECK_CHIP;
+}
+
+/* What the chip refuses. */
 static an_status refuse(const an_program *p, const an_source *source,
                         an_error *err)
 {
     const an_engine *e = p->engine;
     return an_rules_refuse(p->module, source->name ? source->name : "program",
-                           e->chip->name,
-                           e->numerics.wide ? AN_CHECK_EXACT : AN_CHECK_CHIP,
-                           e->limits.rules, err);
+                           e->chip->name, check_mode(e), e->limits.rules, err);
 }
 
 static an_status choose_function(an_program *p, const an_source *source,
@@ -120,7 +124,11 @@ static an_status choose_function(an_program *p, const an_source *source,
                        source->name ? source->name : "program",
                        name ? name : "main");
     p->plan.function = f;
-    an_status s = an_soft_rewrite(p->plan.numerics, f, err);
+    const an_engine *e = p->engine;
+    an_status s = AN_OK;
+    if (e->limits.rules == AN_RULES_SILENT)
+        s = an_rules_spoil(f, e->chip->name, check_mode(e), err);
+    if (s == AN_OK) s = an_soft_rewrite(p->plan.numerics, f, err);
     if (s == AN_OK) s = make_ports(p, AN_INPUT, f->params, f->n_params, err);
     return s == AN_OK ? make_ports(p, AN_OUTPUT, f->results, f->n_results, err)
                       : s;
