@@ -13,7 +13,15 @@ typedef struct an_tokenizer an_tokenizer;
 
 /*
  * "bytes" (256 bytes and end of text, 257 ids) or the path of a tokenizer file,
- * whose kind is told by what it holds. AN_EUNSUPPORTED names a part of it that
+ * whose kind is told by what it holds, or of a folder with one:
+ *
+ *     tokenizer.json            BPE, byte level or with U+2581 for blanks
+ *     vocab.json, merges.txt    GPT-2's two files
+ *     tokenizer.model           SentencePiece (BPE, unigram) or tiktoken
+ *     tokenizer.bin             llama2.c
+ *     *.gguf                    the one inside
+ *
+ * AN_EUNSUPPORTED names a part of it that
  * is not read; then nothing is guessed.
  */
 AN_API an_status an_tokenizer_open(const char *name_or_path, an_tokenizer **out,

@@ -1,12 +1,9 @@
 /* Normalizers, pre-tokenizers, post-processors and decoders of tokenizer.json.
  */
+#include "text/expressions.h"
 #include "text/json_parts.h"
 
 #include <string.h>
-
-const char an_gpt2_expression[] =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|"
-    "\\s+(?!\\S)|\\s+";
 
 static an_status refuse(const char *part, const char *name, an_error *err)
 {
@@ -124,7 +121,7 @@ static an_status read_byte_level(an_tokenizer *t, const json_t *o,
         s = add_step(t, t->late, &t->n_late, AN_STEP_PREPEND_MISSING, "", " ",
                      err);
     if (s == AN_OK && split)
-        s = an_tokenizer_split(t, an_gpt2_expression, AN_CUT_ISOLATED, err);
+        s = an_tokenizer_split(t, an_expression_gpt2, AN_CUT_ISOLATED, err);
     return s;
 }
 

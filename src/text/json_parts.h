@@ -19,6 +19,8 @@ an_status an_read_decoder(an_tokenizer *t, const json_t *o, an_error *err);
 /* A token spelled as in tokenizer.json. */
 an_status an_token_put(an_tokenizer *t, const char *text, size_t size,
                        int64_t id, an_error *err);
+/* An object of tokens and ids; indexed too. */
+an_status an_read_vocab(an_tokenizer *t, json_t *vocab, an_error *err);
 an_status an_token_set_blanks(an_tokenizer *t, int32_t id, an_error *err);
 an_status an_token_set_byte(an_tokenizer *t, int32_t id, int byte,
                             an_error *err);
@@ -30,8 +32,5 @@ an_status an_merge_put(an_tokenizer *t, const char *left, size_t n_left,
 an_status an_added_put(an_tokenizer *t, const an_added *a, an_error *err);
 /* End of text by its usual names, when nothing has set it. */
 void an_find_marks(an_tokenizer *t);
-
-/* The expression of GPT-2, which "ByteLevel" splits by. */
-extern const char an_gpt2_expression[];
 
 #endif

@@ -84,11 +84,10 @@ an_status an_token_put(an_tokenizer *t, const char *text, size_t size,
     return an_token_set_blanks(t, (int32_t)id, err);
 }
 
-static an_status read_vocab(an_tokenizer *t, const json_t *model, an_error *err)
+an_status an_read_vocab(an_tokenizer *t, json_t *vocab, an_error *err)
 {
-    json_t *vocab = json_object_get(model, "vocab");
     if (!json_is_object(vocab))
-        return an_fail(err, AN_EFORMAT, "model: vocab: expected an object");
+        return an_fail(err, AN_EFORMAT, "vocab: expected an object");
     const char *text;
     json_t *id;
     an_status s = AN_OK;
@@ -96,8 +95,7 @@ static an_status read_vocab(an_tokenizer *t, const json_t *model, an_error *err)
     {
         if (!json_is_integer(id))
             return an_fail(err, AN_EFORMAT,
-                           "model: vocab: \"%.40s\": expected an integer",
-                           text);
+                           "vocab: \"%.40s\": expected an integer", text);
         s = an_token_put(t, text, strlen(text), json_integer_value(id), err);
         if (s != AN_OK) return s;
     }
@@ -211,7 +209,7 @@ static an_status read_model(an_tokenizer *t, const json_t *model, an_error *err)
     if (s == AN_OK)
         s = an_json_bool(model, "ignore_merges", &t->ignores_merges, err);
     if (s == AN_OK) s = an_json_string(model, "unk_token", &unknown, err);
-    if (s == AN_OK) s = read_vocab(t, model, err);
+    if (s == AN_OK) s = an_read_vocab(t, json_object_get(model, "vocab"), err);
     if (s == AN_OK) s = read_merges(t, model, err);
     if (s == AN_OK && unknown)
         t->unknown = an_vocab_find(&t->vocab, unknown, strlen(unknown));

@@ -8,7 +8,11 @@
 
 #include <string.h>
 
-static const an_tokenizer_row *const rows[] = {&an_tokenizer_json_row};
+/* The first that takes a file reads it. */
+static const an_tokenizer_row *const rows[] = {
+    &an_tokenizer_gpt2_row,          &an_tokenizer_json_row,
+    &an_tokenizer_gguf_row,          &an_tokenizer_tiktoken_row,
+    &an_tokenizer_sentencepiece_row, &an_tokenizer_llama2c_row};
 enum { N_ROWS = sizeof rows / sizeof rows[0] };
 
 static an_status no_memory(an_error *err)
@@ -16,7 +20,7 @@ static an_status no_memory(an_error *err)
     return an_fail(err, AN_ENOMEM, "tokenizer: no memory");
 }
 
-static an_tokenizer *new_tokenizer(const char *kind)
+an_tokenizer *an_tokenizer_new(const char *kind)
 {
     an_tokenizer *t = an_alloc(sizeof *t);
     if (!t) return NULL;
@@ -55,6 +59,32 @@ static an_status read_file(const char *path, an_tokenizer **out, an_error *err)
     return s;
 }
 
+/* The first tokenizer in a model's folder. */
+static an_status read_folder(const char *folder, an_tokenizer **out,
+                             an_error *err)
+{
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model",
+                                        "vocab.json", "tokenizer.bin"};
+    an_arena arena;
+    an_arena_init(&arena);
+    const char *path = NULL;
+    an_status s = AN_OK;
+    for (size_t i = 0; s == AN_OK && i < sizeof names / sizeof names[0]; i++) {
+        path = an_arena_printf(&arena, "%s/%s", folder, names[i]);
+        if (!path) s = no_memory(err);
+        if (path && an_path_exists(path)) break;
+        path = NULL;
+    }
+    if (s == AN_OK && !path)
+        s = an_fail(err, AN_EIO,
+                    "%s: no tokenizer.json, tokenizer.model, vocab.json or "
+                    "tokenizer.bin there",
+                    folder);
+    if (s == AN_OK) s = read_file(path, out, err);
+    an_arena_fini(&arena);
+    return s;
+}
+
 an_status an_tokenizer_parse(const char *path, const char *data, size_t size,
                              an_tokenizer **out, an_error *err)
 {
@@ -63,10 +93,11 @@ an_status an_tokenizer_parse(const char *path, const char *data, size_t size,
         if (rows[i]->is(path, (const unsigned char *)data, size)) row = rows[i];
     if (!row)
         return an_fail(err, AN_EUNSUPPORTED,
-                       "%s: expected a tokenizer.json, came another kind of "
-                       "file",
+                       "%s: no kind of tokenizer file that is read here: "
+                       "tokenizer.json, vocab.json with merges.txt, GGUF, "
+                       "SentencePiece, tiktoken, llama2.c",
                        path);
-    an_tokenizer *t = new_tokenizer(row->name);
+    an_tokenizer *t = an_tokenizer_new(row->name);
     if (!t) return no_memory(err);
     an_status s = row->read(t, path, (const unsigned char *)data, size, err);
     if (s == AN_OK) s = an_tokenizer_finish(t, err);
@@ -82,9 +113,11 @@ an_status an_tokenizer_parse(const char *path, const char *data, size_t size,
 an_status an_tokenizer_open(const char *name_or_path, an_tokenizer **out,
                             an_error *err)
 {
+    if (an_path_is_folder(name_or_path))
+        return read_folder(name_or_path, out, err);
     if (strcmp(name_or_path, "bytes") != 0)
         return read_file(name_or_path, out, err);
-    an_tokenizer *t = new_tokenizer("bytes");
+    an_tokenizer *t = an_tokenizer_new("bytes");
     if (!t) return no_memory(err);
     an_status s = an_tokenizer_bytes_init(t, err);
     if (s == AN_OK) s = an_tokenizer_finish(t, err);
@@ -150,6 +183,11 @@ static an_status index_added(an_tokenizer *t, an_error *err)
     for (size_t i = 0; s == AN_OK && i < t->n_added; i++) {
         const an_added *a = &t->added[i];
         const unsigned char *p = (const unsigned char *)a->text;
+        if (a->hidden) continue;
+        if (a->spelled) {
+            s = an_trie_put(&t->normalized, p, a->size, (int32_t)i, err);
+            continue;
+        }
         if (!a->normalized) {
             s = an_trie_put(&t->raw, p, a->size, (int32_t)i, err);
             continue;

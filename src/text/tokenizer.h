@@ -33,6 +33,8 @@ typedef struct an_added {
     size_t size;
     int32_t id;
     bool special, normalized;
+    bool hidden;                /* not found in texts */
+    bool spelled;               /* the text is as steps leave it */
     bool eats_left, eats_right; /* the blanks beside it */
 } an_added;
 
@@ -47,9 +49,9 @@ struct an_tokenizer {
     const char *kind; /* "tokenizer.json" */
     an_arena arena;
     an_vocab vocab;
-    an_pair_table pairs; /* BPE */
-    an_trie trie;        /* UNIGRAM: of the pieces */
-    float score_min, score_max;
+    an_pair_table pairs;        /* BPE */
+    an_trie trie;               /* UNIGRAM: of the pieces */
+    float score_min, score_max; /* of the pieces; the highest is 0 or more */
 
     an_model_kind model;
     an_spelling spelling;
@@ -89,7 +91,9 @@ typedef struct an_tokenizer_row {
                       const unsigned char *data, size_t size, an_error *err);
 } an_tokenizer_row;
 
-extern const an_tokenizer_row an_tokenizer_json_row;
+extern const an_tokenizer_row an_tokenizer_json_row, an_tokenizer_gguf_row,
+    an_tokenizer_sentencepiece_row, an_tokenizer_tiktoken_row,
+    an_tokenizer_llama2c_row, an_tokenizer_gpt2_row;
 
 /* The tokenizer "bytes". */
 an_status an_tokenizer_bytes_init(an_tokenizer *t, an_error *err);
@@ -99,6 +103,8 @@ an_status an_tokenizer_print(const an_tokenizer *t, char **text, size_t *size,
 
 /* ---- filling one in ---- */
 
+/* With nothing in it; NULL without memory. */
+an_tokenizer *an_tokenizer_new(const char *kind);
 an_status an_tokenizer_add(an_tokenizer *t, const an_added *added,
                            an_error *err);
 an_status an_tokenizer_split(an_tokenizer *t, const char *expression,

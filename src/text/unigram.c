@@ -1,6 +1,6 @@
 /*
- * Viterbi from left to right. The sums are rounded to fp32 at every node and
- * compared as SentencePiece does, so that near ties fall the same way.
+ * Viterbi from left to right. The sums are fp32, as
+ * SentencePiece's, so that near ties fall the same way.
  * Source: EncodeOptimized in src/unigram_model.cc of google/sentencepiece.
  */
 #include "text/unigram.h"
@@ -15,25 +15,25 @@ typedef struct node {
     int64_t from; /* -1: none yet */
 } node;
 
-static void offer(node *n, double score, int32_t id, size_t from)
+static void offer(node *n, float score, int32_t id, size_t from)
 {
-    if (n->from >= 0 && !(score > (double)n->score)) return;
-    *n = (node){(float)score, id, (int64_t)from};
+    if (n->from >= 0 && !(score > n->score)) return;
+    *n = (node){score, id, (int64_t)from};
 }
 
-static double score_of(const an_tokenizer *t, int32_t id, size_t length)
+/* A user's piece is better than anything that the model could make. */
+static float score_of(const an_tokenizer *t, int32_t id, size_t length)
 {
     const an_token *k = &t->vocab.tokens[id];
-    if (k->type == AN_TOKEN_USER)
-        return (double)((float)length * t->score_max) - 0.1;
-    return (double)k->score;
+    if (k->type == AN_TOKEN_USER) return (float)length * t->score_max - 0.1f;
+    return k->score;
 }
 
 /* Offers every piece that begins at `from`. */
 static void extend(const an_tokenizer *t, const unsigned char *text,
                    size_t size, size_t from, node *best)
 {
-    double here = (double)best[from].score;
+    float here = best[from].score;
     size_t one;
     bool has_one = false;
     int32_t at = 0;
@@ -48,8 +48,7 @@ static void extend(const an_tokenizer *t, const unsigned char *text,
         if (length == one) has_one = true;
     }
     if (!has_one)
-        offer(&best[from + one],
-              (double)(t->score_min - unknown_penalty + best[from].score),
+        offer(&best[from + one], t->score_min - unknown_penalty + here,
               t->unknown, from);
 }
 

@@ -7,12 +7,13 @@ come from give to a set of hard texts. Writes tests/data/tokenizers:
     NAME.ids        for each text: uint32 count, uint16 ids (little-endian);
                     count 0xffffffff: the library takes no such text
 
-Needs tokenizers, sentencepiece and tiktoken; a text file to train on:
+Needs tokenizers, sentencepiece, tiktoken and gguf, and a text file to train on:
 
-    python3 tests/reference/tokenize.py TEXT
+    python3 tests/reference/tokenizers_ids.py TEXT
 """
 import base64, json, os, random, struct, sys, unicodedata
 os.environ["RAYON_NUM_THREADS"] = "1"
+import gguf
 import sentencepiece as spm
 import tiktoken
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models,
@@ -187,6 +188,120 @@ def put_ids(name, lists):
                 f.write(struct.pack(f"<I{len(ids)}H", len(ids), *ids))
 
 
+def sentence_piece(lines):
+    """Files by name, and the processor that answers for each."""
+    # All characters must have pieces: a dozen scripts, the rest is unknown.
+    flat = [l.replace("\n", " ") for l in lines if l.isascii()]
+    flat += [" ".join(w) for w in WORDS[:12] for _ in range(4)]
+
+    def train(name, **options):
+        model = f"{OUT}/{name}.model"
+        with open(model, "wb") as f:
+            spm.SentencePieceTrainer.train(
+                sentence_iterator=iter(flat), model_writer=f, num_threads=1,
+                minloglevel=2, max_sentence_length=100000, **options)
+        return name, spm.SentencePieceProcessor(model_file=model)
+
+    # Rules of our own instead of nmt_nfkc's, whose table takes 240 KB.
+    rules = f"{OUT}/rules.tsv"
+    with open(rules, "w") as f:
+        for c in range(0xff01, 0xff5f):
+            f.write(f"{c:X}\t{c - 0xfee0:X}\n")
+        for c in (9, 10, 13, 0xa0, 0x2003, 0x3000):
+            f.write(f"{c:X}\t20\n")
+        f.write("65 301\tE9\nFB01\t66 69\n2126\t3A9\n2460\t31\n200B\t\n"
+                "41\t61\n49\t69\nFDFA\t635 644 649 20 627\n")
+
+    yield train("bpe", model_type="bpe", vocab_size=700, byte_fallback=True,
+                normalization_rule_name="identity", split_digits=True,
+                remove_extra_whitespaces=False, character_coverage=1.0,
+                allow_whitespace_only_pieces=True)
+    yield train("bpe_user", model_type="bpe", vocab_size=600,
+                user_defined_symbols=["<think>", "</think>"],
+                normalization_rule_tsv=rules,
+                character_coverage=1.0)
+    yield train("unigram", model_type="unigram", vocab_size=700,
+                byte_fallback=True, normalization_rule_tsv=rules,
+                character_coverage=1.0)
+    yield train("unigram_user", model_type="unigram", vocab_size=500,
+                user_defined_symbols=["<think>", "lo"],
+                character_coverage=1.0, add_dummy_prefix=False,
+                normalization_rule_tsv=rules)
+    os.remove(rules)
+
+
+def llama2c(name, sp):
+    """tokenizer.bin as llama2.c's tokenizer.py writes it."""
+    pieces = []
+    for i in range(sp.get_piece_size()):
+        text = sp.id_to_piece(i)
+        text = {1: "\n<s>\n", 2: "\n</s>\n"}.get(i, text)
+        pieces.append((text.replace("\u2581", " ").encode(), sp.get_score(i)))
+    with open(f"{OUT}/{name}.bin", "wb") as f:
+        f.write(struct.pack("<I", max(len(p) for p, _ in pieces)))
+        for p, score in pieces:
+            f.write(struct.pack("<fI", score, len(p)) + p)
+
+
+def rank_file(name, t):
+    """The ranks of a byte-level tokenizer's tokens, in the order of its ids."""
+    spelled = {}
+    codes = list(range(33, 127)) + list(range(161, 173)) + \
+        list(range(174, 256))
+    for c in codes:
+        spelled[chr(c)] = c
+    for i, b in enumerate(b for b in range(256) if b not in codes):
+        spelled[chr(256 + i)] = b
+    vocab = json.loads(t.to_str())["model"]["vocab"]
+    ranks = {bytes(spelled[c] for c in k): v for k, v in vocab.items()}
+    with open(f"{OUT}/{name}.tiktoken", "w") as f:
+        for token, rank in ranks.items():
+            f.write(base64.b64encode(token).decode() + f" {rank}\n")
+    return tiktoken.Encoding(name, pat_str=LLAMA3, mergeable_ranks=ranks,
+                             special_tokens={"<|endoftext|>": len(ranks)})
+
+
+def gguf_file(name, arch, model, tokens, types, scores=None, merges=None,
+              pre=None, bos=None, eos=None):
+    w = gguf.GGUFWriter(f"{OUT}/{name}.gguf", arch)
+    w.add_tokenizer_model(model)
+    if pre:
+        w.add_tokenizer_pre(pre)
+    w.add_token_list(tokens)
+    if scores:
+        w.add_token_scores(scores)
+    w.add_token_types(types)
+    if merges:
+        w.add_token_merges(merges)
+    if bos is not None:
+        w.add_bos_token_id(bos)
+    w.add_eos_token_id(eos)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+def ggufs(t, sp):
+    """The "gpt2" form of a byte-level tokenizer, the "llama" form of a BPE."""
+    j = json.loads(t.to_str())
+    vocab = {**j["model"]["vocab"]}
+    types = {}
+    for a in j["added_tokens"]:
+        vocab[a["content"]] = a["id"]
+        types[a["id"]] = 3 if a["special"] else 4
+    tokens = sorted(vocab, key=vocab.get)
+    gguf_file("smollm", "llama", "gpt2", tokens,
+              [types.get(i, 1) for i in range(len(tokens))], pre="smollm",
+              merges=[" ".join(m) for m in j["model"]["merges"]],
+              eos=vocab["<|endoftext|>"])
+    n = sp.get_piece_size()
+    kind = [2 if sp.is_unknown(i) else 3 if sp.is_control(i) else
+            6 if sp.is_byte(i) else 1 for i in range(n)]
+    gguf_file("bpe", "llama", "llama", [sp.id_to_piece(i) for i in range(n)],
+              kind, scores=[sp.get_score(i) for i in range(n)], bos=1, eos=2)
+
+
 def encode_strict(t, data):
     try:
         return t.encode(data.decode(), add_special_tokens=False).ids
@@ -200,10 +315,42 @@ def main():
     with open(f"{OUT}/texts.bin", "wb") as f:
         for d in data:
             f.write(struct.pack("<I", len(d)) + d)
-    for name, t in hugging_face(lines):
+    files = dict(hugging_face(lines))
+    for name, t in files.items():
         with open(f"{OUT}/{name}.json", "w") as f:
             f.write(t.to_str())
         put_ids(name, [encode_strict(t, d) for d in data])
+    os.makedirs(f"{OUT}/gpt2", exist_ok=True)
+    files["gpt2"].model.save(f"{OUT}/gpt2")
+    path = f"{OUT}/gpt2/vocab.json"  # OpenAI's holds the end of text too
+    vocab = json.load(open(path))
+    vocab["<|endoftext|>"] = len(vocab)
+    json.dump(vocab, open(path, "w"))
+    processors_ = dict(sentence_piece(lines))
+    for name, sp in processors_.items():
+        put_ids(name, [sp.encode(d) for d in data])
+    # Other readers of the same pieces keep bytes that are no UTF-8.
+    sp = processors_["bpe"]
+    put_ids("bpe_utf8", [sp.encode(d) if is_utf8(d) else None for d in data])
+    llama2c("bpe", processors_["bpe"])
+    ggufs(files["smollm"], processors_["bpe"])
+    t = rank_file("ranks", files["llama3"])
+    put_ids("ranks", [tiktoken_strict(t, d) for d in data])
+
+
+def is_utf8(data):
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def tiktoken_strict(t, data):
+    try:
+        return t.encode(data.decode(), allowed_special="all")
+    except UnicodeDecodeError:
+        return None
 
 
 if __name__ == "__main__":
