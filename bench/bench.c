@@ -226,7 +226,8 @@ typedef struct result {
     an_train_plan plan;
 } result;
 
-static an_status measure(const char *model, result *out, an_error *err)
+static an_status measure(const char *model, an_numerics numerics, result *out,
+                         an_error *err)
 {
     static const char *const data[] = {"random"};
     an_train_options o = an_train_defaults();
@@ -234,6 +235,7 @@ static an_status measure(const char *model, result *out, an_error *err)
     an_step_report r;
     o.data = data, o.n_data = 1;
     o.model = model;
+    o.numerics = numerics;
     o.steps = 1 + MOST_STEPS;
     o.eval_every = 0;
     an_status s = an_trainer_open(&o, &t, err);
@@ -260,11 +262,13 @@ static an_status measure(const char *model, result *out, an_error *err)
     return s;
 }
 
-static int run_model(const char *model)
+static int run_model(const char *model, const char *mode)
 {
     an_error err = {0};
     result r = {0};
-    if (measure(model, &r, &err) != AN_OK) {
+    an_numerics numerics = AN_NUMERICS_IEEE;
+    if (an_numerics_find(mode, &numerics, &err) != AN_OK ||
+        measure(model, numerics, &r, &err) != AN_OK) {
         fprintf(stderr, "bench: %s: %s\n", model, err.text);
         return 1;
     }
@@ -291,8 +295,9 @@ static int run_model(const char *model)
 
 /* ---- all of them ---- */
 
-/* Runs `bench -m MODEL` and reads the object that it prints. */
-static json_t *run_child(const char *program, const char *model)
+/* Runs `bench -m MODEL MODE` and reads the object that it prints. */
+static json_t *run_child(const char *program, const char *model,
+                         const char *mode)
 {
     int ends[2], status = 0;
     fflush(stdout);
@@ -302,7 +307,7 @@ static json_t *run_child(const char *program, const char *model)
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
         close(ends[1]);
-        execl(program, program, "-m", model, (char *)NULL);
+        execl(program, program, "-m", model, mode, (char *)NULL);
         _exit(127);
     }
     close(ends[1]);
@@ -336,6 +341,33 @@ static void print_result(const json_t *o)
                i < PHASE_COUNT - 1 ? "," : " ms\n");
 }
 
+/* Forward and backward programs of a layer, in ms; NAN: it failed. */
+static double layer_ms(const char *program, const char *mode)
+{
+    json_t *o = run_child(program, "layer768", mode);
+    const json_t *busy = o != NULL ? json_object_get(o, "busy_ms") : NULL;
+    double ms = busy != NULL ? number(busy, phase_names[PHASE_FORWARD]) +
+                                   number(busy, phase_names[PHASE_BACKWARD])
+                             : (double)NAN;
+    json_decref(o);
+    return ms;
+}
+
+/* How much slower `hw` is than `ieee` on a layer of stories110m: the median of
+ * pairs that ran one after the other. */
+static double hw_ratio(const char *program)
+{
+    enum { PAIRS = 3 };
+    double ratio[PAIRS];
+    for (int i = 0; i < PAIRS; i++) {
+        double ieee = layer_ms(program, "ieee");
+        ratio[i] = layer_ms(program, "hw") / ieee;
+    }
+    double least = fmin(ratio[0], fmin(ratio[1], ratio[2]));
+    double most = fmax(ratio[0], fmax(ratio[1], ratio[2]));
+    return ratio[0] + ratio[1] + ratio[2] - least - most;
+}
+
 static int run_all(const char *program, const char *out, char **models, int n)
 {
     double one = measure_peak(1), all = measure_peak(0);
@@ -353,7 +385,7 @@ static int run_all(const char *program, const char *out, char **models, int n)
     printf("%-12s %9s %9s %9s %9s %10s%8s %9s\n", "model", "ms/step",
            "tokens/s", "GFLOP", "bound ms", "of peak", "x bound", "peak MB");
     for (int i = 0; i < n; i++) {
-        json_t *o = run_child(program, models[i]);
+        json_t *o = run_child(program, models[i], "ieee");
         if (o == NULL) {
             fprintf(stderr, "bench: %s failed\n", models[i]);
             failed = 1;
@@ -368,6 +400,10 @@ static int run_all(const char *program, const char *out, char **models, int n)
         print_result(o);
         json_array_append_new(list, o);
     }
+    double slower = hw_ratio(program);
+    json_object_set_new(root, "hw_over_ieee", json_real(slower));
+    printf("\nhw takes %.2f times the time of ieee on a layer of stories110m\n",
+           slower);
     char *text = json_dumps(root, JSON_INDENT(1));
     an_error err = {0};
     if (text == NULL || an_file_write(out, text, strlen(text), &err) != AN_OK) {
@@ -386,7 +422,8 @@ int main(int argc, char **argv)
     static char small[] = "small", layer[] = "layer768",
                 stories[] = "stories110m";
     char *models[] = {small, layer, stories};
-    if (argc == 3 && strcmp(argv[1], "-m") == 0) return run_model(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "-m") == 0)
+        return run_model(argv[2], argv[3]);
     if (argc < 2) {
         fprintf(stderr, "usage: bench OUT.json [MODEL...]\n");
         return 2;

@@ -30,6 +30,16 @@ reloaded() {
 }
 case_of 'weights loaded again' reloaded
 
+# The same in the chip's numerics.
+in_hw() {
+    run hw_streamed --quiet --numerics hw &&
+        run hw_baked --quiet --numerics hw --weights bake &&
+        same_run hw_streamed hw_baked &&
+        run hw_reloaded --quiet --numerics hw --weights reload &&
+        same_run hw_streamed hw_reloaded && ! same_run streamed hw_streamed
+}
+case_of 'all three in hw, past the compile limit' in_hw
+
 case_of 'a reload that has no effect is refused' \
     fails_with 1 'the engine went on with the old weights' \
     run stale --weights reload --quiet --engine soft:m4,reload=stale
