@@ -67,6 +67,7 @@ struct an_command {
     size_t size_bytes; /* of the values' struct */
     void (*defaults)(void *values);
     int (*run)(const an_call *call, const void *values); /* exit status */
+    void (*manual)(FILE *out); /* sections of its own, in roff, or NULL */
 };
 #define AN_COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
@@ -84,6 +85,10 @@ void an_args_free(const an_command *command, void *values);
 /* Every option with its default and its unit; `defaults` is the command's
  * struct as its `defaults` function left it. */
 void an_args_help(const an_call *call, const void *defaults, FILE *out);
+
+/* The default as help shows it, cut to size. */
+void an_option_default(const an_option *o, const void *defaults, char *text,
+                       size_t size);
 
 /* Prints "anemone train: text" on stderr; the exit status: 2 for AN_EINVAL (a
  * malformed value), 1 for everything else. */

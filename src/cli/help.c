@@ -30,10 +30,10 @@ static void print_wrapped(FILE *out, const char *text, int column)
     fputc('\n', out);
 }
 
-static void default_text(const an_option *o, const unsigned char *values,
-                         char *text, size_t size)
+void an_option_default(const an_option *o, const void *defaults, char *text,
+                       size_t size)
 {
-    const unsigned char *at = values + o->offset;
+    const unsigned char *at = (const unsigned char *)defaults + o->offset;
     int32_t narrow = 0;
     int64_t wide = 0;
     double real = 0;
@@ -87,7 +87,7 @@ static void print_option(FILE *out, const an_option *o,
         fprintf(out, "\n%*s", COLUMN, "");
     else
         fprintf(out, "%*s", COLUMN - n, "");
-    default_text(o, values, preset, sizeof preset);
+    an_option_default(o, values, preset, sizeof preset);
     const char *unit = o->unit != NULL ? o->unit : "";
     snprintf(text, sizeof text, "%s [%s%s%s%s]", o->help, unit,
              unit[0] != '\0' ? "; " : "",

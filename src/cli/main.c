@@ -3,6 +3,7 @@
  * status 0: done, 1: it failed, one line on stderr says why, 2: usage.
  */
 #include "cli/commands.h"
+#include "cli/manual.h"
 
 #include "base/alloc.h"
 
@@ -39,6 +40,9 @@ static void print_commands(const char *program, FILE *out)
         fprintf(out, "  %-11s%s\n", commands[i]->name, commands[i]->summary);
     fprintf(out, "\n  %-11s%s\n", "--version",
             "version, commit, kernels, BLAS");
+    fprintf(out, "  %-11s%s\n", "--manual",
+            "the manual page, or that of a command");
+    fprintf(out, "  --completion SHELL: words for bash, zsh or fish\n");
     fprintf(out,
             "\nANEMONE_DUMP=DIR in the environment: train, generate and eval "
             "save every stage\nof lowering there as numbered programs, for "
@@ -104,6 +108,35 @@ static int run(const an_call *call)
     return status;
 }
 
+/* --manual [COMMAND], --completion SHELL: for an installation. */
+static int print_manual(const char *name)
+{
+    const an_command_list all = {commands, AN_COUNT(commands)};
+    if (name == NULL) {
+        an_manual_program(&all, stdout);
+        return 0;
+    }
+    const an_command *c = find(name);
+    if (c == NULL) return unknown_command(name);
+    void *values = an_alloc(c->size_bytes);
+    if (values == NULL) return 1;
+    defaults(c, values);
+    an_manual_command(c, values, stdout);
+    an_free(values);
+    return 0;
+}
+
+static int print_completion(const char *shell)
+{
+    const an_command_list all = {commands, AN_COUNT(commands)};
+    if (shell != NULL && an_complete(&all, shell, stdout)) return 0;
+    fprintf(stderr,
+            "anemone: --completion: expected bash, zsh or fish, got "
+            "'%.60s'\n",
+            shell != NULL ? shell : "");
+    return 2;
+}
+
 static int dispatch(int argc, char **argv)
 {
     const char *program = argc > 0 ? argv[0] : "anemone";
@@ -114,6 +147,9 @@ static int dispatch(int argc, char **argv)
         an_version_print(stdout);
         return 0;
     }
+    const char *next = argc > 2 ? argv[2] : NULL;
+    if (strcmp(word, "--manual") == 0) return print_manual(next);
+    if (strcmp(word, "--completion") == 0) return print_completion(next);
     bool help = strcmp(word, "help") == 0;
     if (help && argc > 2) {
         static char ask[] = "--help";

@@ -4,6 +4,8 @@
  */
 #include "cli/commands.h"
 
+#include "cli/manual.h"
+
 #include "base/json.h"
 #include "chip/rule.h"
 
@@ -201,6 +203,33 @@ static int rules(const an_call *call, const void *v)
     return s == AN_OK ? 0 : an_call_fail(call, &err);
 }
 
+/* The rows in the manual page. */
+static void manual(FILE *out)
+{
+    char on[32];
+    fputs(".SH RULES\n", out);
+    for (int i = 0; i < an_rules_count(); i++) {
+        const an_rule *r = an_rules_at(i);
+        fprintf(out, ".TP\n.B %s\n", r->id);
+        an_manual_text(out, r->text);
+        fprintf(out, " (%s on %s; %s", an_severity_name(r->severity),
+                an_generation_text(r->chips, on, sizeof on), r->symptom);
+        if (r->rewrite != NULL) {
+            fputs("; rewrite: ", out);
+            an_manual_text(out, r->rewrite);
+        }
+        fputs(")\n", out);
+    }
+    fputs(".SH SYMPTOMS\n", out);
+    for (int i = 0; an_symptom_at(i) != NULL; i++) {
+        fprintf(out, ".TP\n.B \\%s%s\n",
+                an_symptom_at(i)->code[0] == '-' ? "" : "&",
+                an_symptom_at(i)->code);
+        an_manual_text(out, an_symptom_at(i)->text);
+        fputc('\n', out);
+    }
+}
+
 const an_command an_command_rules = {
     .name = "rules",
     .summary = "list what the hardware refuses or gets wrong",
@@ -212,4 +241,5 @@ const an_command an_command_rules = {
     .size_bytes = sizeof(values),
     .defaults = defaults,
     .run = rules,
+    .manual = manual,
 };
