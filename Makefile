@@ -24,7 +24,7 @@ PKG_TEST   = $(eval PKG_TEST := $$(shell pkg-config --libs cmocka))$(PKG_TEST)
 
 CPPFLAGS += -Iinclude -Isrc -D_POSIX_C_SOURCE=200809L -D_DARWIN_C_SOURCE
 CFLAGS   += -std=c17 $(OPT) $(WARN) $(WERROR) -ffp-contract=off \
-            -fvisibility=hidden -pthread
+            -fvisibility=hidden -fPIC -pthread
 LDLIBS   += $(PKG_LIBS) -lm -pthread
 # Short lines, or with V=1 whole commands.
 SAY_      = @echo '  $(1) $@';
@@ -129,6 +129,8 @@ fuzz: ## every fuzz target for FUZZ_SECONDS
 	@BUILD=$(BUILD)/fuzz sh tests/run fuzz $(FUZZ_SECONDS)
 
 include tools/macos.mk
+
+include tools/install.mk
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

@@ -5,8 +5,8 @@
  *     o.data = files, o.n_data = 1, o.out = "runs/demo";
  *     an_trainer *t = NULL;
  *     an_trainer_open(&o, &t, &err);
- *     an_step_report r;
- *     while (an_trainer_step(t, &r, &err) == AN_OK && !r.finished)
+ *     an_step_report r = {0};
+ *     while (!r.finished && an_trainer_step(t, &r, &err) == AN_OK)
  *         printf("%lld %.4f\n", (long long)r.step, r.loss);
  *     an_trainer_save(t, &err);
  *     an_trainer_close(t);
