@@ -1,6 +1,6 @@
 /*
- * Engines by name. `soft` is the software engine as a chip's stand-in, `soft`
- * alone means m4; `cpu` is the same executor without a chip. `auto` is `soft`.
+ * Engines by name: the list of kinds, and what all of them share. `auto` is the
+ * first kind that this machine has.
  */
 #include "engine/impl.h"
 
@@ -32,19 +32,20 @@ an_status an_numerics_find(const char *name, an_numerics *out, an_error *err)
                    "numerics is \"%.32s\", expected ieee, hw or exact", name);
 }
 
-/* The chip of an engine's name; NULL: there is no such engine. */
-static const an_chip *chip_of(const char *full)
+static const an_engine_kind *const kinds[] = {&an_engine_soft};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+/* The kind that has an engine of this name, and the chip that it stands for. */
+static const an_engine_kind *find_kind(const char *full, const an_chip **chip)
 {
     char name[32];
     size_t n = strcspn(full, ","); /* settings follow: engine/limits.h */
     if (n >= sizeof name) return NULL;
     snprintf(name, sizeof name, "%.*s", (int)n, full);
-    if (strcmp(name, "cpu") == 0) return an_chip_find("cpu");
-    if (strcmp(name, "auto") == 0 || strcmp(name, "soft") == 0)
-        return an_chip_find("m4");
-    if (strncmp(name, "soft:", 5) != 0) return NULL;
-    const an_chip *chip = an_chip_find(name + 5);
-    return chip && chip->cores ? chip : NULL;
+    if (strcmp(name, "auto") == 0) strcpy(name, "soft");
+    for (int i = 0; i < N_KINDS; i++)
+        if ((*chip = kinds[i]->find(name)) != NULL) return kinds[i];
+    return NULL;
 }
 
 static an_status fail_name(const char *name, an_error *err)
@@ -68,49 +69,52 @@ static void set_name(an_engine *e)
         snprintf(e->name, sizeof e->name, "%s", e->chip->name);
 }
 
+static an_status open_pool(an_engine *e, const an_engine_options *o,
+                           an_error *err)
+{
+    e->pool = o->pool;
+    if (e->pool) return AN_OK;
+    an_status s = an_pool_open(o->threads, &e->own_pool, err);
+    e->pool = e->own_pool;
+    return s;
+}
+
 an_status an_engine_open(const an_engine_options *options, an_engine **out,
                          an_error *err)
 {
     const char *name = options->name ? options->name : "auto";
-    const an_chip *chip = chip_of(name);
-    if (!chip) return fail_name(name, err);
+    const an_chip *chip = NULL;
+    const an_engine_kind *kind = find_kind(name, &chip);
+    if (!kind) return fail_name(name, err);
     if ((unsigned)options->numerics >= AN_NUMERICS_COUNT)
         return an_fail(err, AN_EINVAL,
                        "engine: numerics is %d, expected 0 to "
                        "%d",
                        (int)options->numerics, AN_NUMERICS_COUNT - 1);
     an_limits limits;
-    an_soft_numerics numerics;
-    an_status status = an_limits_read(chip, name, &limits, err);
-    if (status == AN_OK)
-        status =
-            an_soft_numerics_of(options->numerics, chip->name, &numerics, err);
-    if (status != AN_OK) return status;
-    an_engine *e = an_alloc(sizeof *e);
+    an_status s = an_limits_read(chip, name, &limits, err);
+    if (s != AN_OK) return s;
+    an_engine *e = an_alloc(kind->engine_bytes);
     if (!e) return an_fail(err, AN_ENOMEM, "engine: no memory");
+    e->kind = kind;
     e->chip = chip;
     e->limits = limits;
-    e->numerics = numerics;
-    e->pool = options->pool;
     set_name(e);
-    if (!e->pool) {
-        status = an_pool_open(options->threads, &e->own_pool, err);
-        if (status != AN_OK) {
-            an_free(e);
-            return status;
-        }
-        e->pool = e->own_pool;
-    }
     pthread_mutex_init(&e->mutex, NULL);
-    *out = e;
-    return AN_OK;
+    s = open_pool(e, options, err);
+    if (s == AN_OK) s = kind->open(e, options, err);
+    if (s == AN_OK)
+        *out = e;
+    else
+        an_engine_close(e);
+    return s;
 }
 
 void an_engine_close(an_engine *engine)
 {
     if (!engine) return;
     an_pool_close(engine->own_pool);
-    an_tables_free(engine);
+    engine->kind->close(engine);
     pthread_mutex_destroy(&engine->mutex);
     an_free(engine);
 }

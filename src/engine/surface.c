@@ -1,7 +1,6 @@
 /*
- * Surfaces: flat bytes with a fence. Locking waits on the fence; nothing marks
- * a surface as locked, since only the owner of the bytes may submit work on
- * them in between.
+ * Surfaces: flat bytes with a fence. Locking waits on the fence, then asks the
+ * kind of engine that made the bytes.
  */
 #include "engine/impl.h"
 
@@ -11,30 +10,44 @@
 
 enum { PAGE_BYTES = 16384, WRAP_ALIGN = 64 };
 
-static an_status make(an_engine *engine, void *data, void *owned,
-                      size_t size_bytes, an_surface **out, an_error *err)
+static an_status make(an_engine *engine, void *data, size_t size_bytes,
+                      an_surface **out, an_error *err)
 {
     an_surface *s = an_alloc(sizeof *s);
     if (!s) return an_fail(err, AN_ENOMEM, "surface: no memory");
-    *s = (an_surface){.engine = engine,
-                      .data = data,
-                      .size_bytes = size_bytes,
-                      .owned = owned};
+    s->engine = engine;
+    s->data = data;
+    s->size_bytes = size_bytes;
     *out = s;
     return AN_OK;
+}
+
+an_status an_surface_make_plain(an_surface *s, an_error *err)
+{
+    s->owned = s->data = an_alloc_aligned(PAGE_BYTES, s->size_bytes);
+    if (s->data) return AN_OK;
+    return an_fail(err, AN_ENOMEM, "surface: no memory for %zu bytes",
+                   s->size_bytes);
+}
+
+void an_surface_free_plain(an_surface *s)
+{
+    an_free(s->owned);
 }
 
 an_status an_surface_new(an_engine *engine, size_t size_bytes, an_surface **out,
                          an_error *err)
 {
+    an_surface *surface = NULL;
     if (size_bytes == 0)
         return an_fail(err, AN_EINVAL, "surface: 0 bytes, expected 1 or more");
-    void *data = an_alloc_aligned(PAGE_BYTES, size_bytes);
-    if (!data)
-        return an_fail(err, AN_ENOMEM, "surface: no memory for %zu bytes",
-                       size_bytes);
-    an_status s = make(engine, data, data, size_bytes, out, err);
-    if (s != AN_OK) an_free(data);
+    an_status s = make(engine, NULL, size_bytes, &surface, err);
+    if (s != AN_OK) return s;
+    s = engine->kind->make_surface(surface, err);
+    if (s == AN_OK)
+        *out = surface;
+    else
+        an_free(surface);
     return s;
 }
 
@@ -45,14 +58,14 @@ an_status an_surface_wrap(an_engine *engine, void *data, size_t size_bytes,
         return an_fail(err, AN_EINVAL,
                        "surface: memory at %p, expected a multiple of %d", data,
                        WRAP_ALIGN);
-    return make(engine, data, NULL, size_bytes, out, err);
+    return make(engine, data, size_bytes, out, err);
 }
 
 void an_surface_free(an_surface *surface)
 {
     if (!surface) return;
     an_fence_wait(surface->engine->pool, &surface->fence, AN_WRITE, NULL);
-    an_free(surface->owned);
+    if (surface->owned) surface->engine->kind->free_surface(surface);
     an_free(surface);
 }
 
@@ -67,14 +80,15 @@ an_status an_surface_lock(an_surface *surface, an_lock_mode mode, void **data,
     an_mode access = mode == AN_LOCK_READ ? AN_READ : AN_WRITE;
     an_status s =
         an_fence_wait(surface->engine->pool, &surface->fence, access, err);
+    if (s == AN_OK && surface->owned)
+        s = surface->engine->kind->lock_surface(surface, mode, err);
     if (s == AN_OK) *data = surface->data;
     return s;
 }
 
 void an_surface_unlock(an_surface *surface, an_lock_mode mode)
 {
-    (void)surface;
-    (void)mode;
+    if (surface->owned) surface->engine->kind->unlock_surface(surface, mode);
 }
 
 struct an_fence *an_surface_fence(an_surface *surface)

@@ -114,7 +114,7 @@ static void simplify_keeps_the_pairs(void **state)
 
 /* ---- steps ---- */
 
-static int count_steps(const an_program *p, const char *kind)
+static int count_steps(const an_soft_program *p, const char *kind)
 {
     int n = 0;
     for (int i = 0; i < p->plan.n_steps; i++)
@@ -122,7 +122,7 @@ static int count_steps(const an_program *p, const char *kind)
     return n;
 }
 
-static an_program *compile(engine_case *c, an_engine *e)
+static an_soft_program *compile(engine_case *c, an_engine *e)
 {
     an_error err = {0};
     an_program *p = NULL;
@@ -134,7 +134,7 @@ static an_program *compile(engine_case *c, an_engine *e)
     case_check(an_engine_compile(e, &source, &p, &err), &err, c);
     an_text_free(text);
     an_module_free(c->module);
-    return p;
+    return (an_soft_program *)p;
 }
 
 static an_engine *open_engine(void)
@@ -173,12 +173,12 @@ static void attention_needs_no_copies(void **state)
     o = an_emit_transpose(c.b, o, (int[]){1, 2, 0, 3});
     an_build_result(c.b, an_emit_reshape(c.b, o, 4, (int64_t[]){1, D, 1, N}));
     an_engine *e = open_engine();
-    an_program *program = compile(&c, e);
+    an_soft_program *program = compile(&c, e);
     assert_int_equal(count_steps(program, "product"), 3);
     assert_int_equal(count_steps(program, "rows"), 1);
     assert_int_equal(count_steps(program, "copy"), 0);
     assert_int_equal(program->plan.n_steps, 4);
-    an_program_free(program);
+    an_program_free(&program->base);
     an_engine_close(e);
 }
 
@@ -197,11 +197,11 @@ static void chains_and_concats(void **state)
     an_value *j = an_emit_concat(c.b, 2, parts, 1);
     an_build_result(c.b, j);
     an_engine *e = open_engine();
-    an_program *p = compile(&c, e);
+    an_soft_program *p = compile(&c, e);
     assert_int_equal(count_steps(p, "chain"), 1);
     assert_int_equal(p->plan.n_steps, 1);
     assert_int_equal(p->plan.work_bytes, 0);
-    an_program_free(p);
+    an_program_free(&p->base);
     an_engine_close(e);
 }
 
@@ -218,10 +218,10 @@ static void workspace_is_shared(void **state)
         y = an_emit_matmul(c.b, y, x, false, false);
     an_build_result(c.b, y);
     an_engine *e = open_engine();
-    an_program *p = compile(&c, e);
+    an_soft_program *p = compile(&c, e);
     assert_int_equal(p->plan.n_steps, LONG);
     assert_int_equal(p->plan.work_bytes, 2 * N * N * sizeof(float));
-    an_program_free(p);
+    an_program_free(&p->base);
     an_engine_close(e);
 }
 

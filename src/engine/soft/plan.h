@@ -12,7 +12,7 @@
 #ifndef AN_ENGINE_SOFT_PLAN_H
 #define AN_ENGINE_SOFT_PLAN_H
 
-#include "engine/impl.h"
+#include "engine/soft/engine.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/numerics.h"
 
@@ -56,7 +56,7 @@ struct an_step {
 
 typedef struct an_plan {
     an_arena *arena;
-    an_engine *engine;
+    an_soft_engine *engine;
     const an_function *function;
     const an_source *source; /* of weight files; NULL after the build */
     struct an_cache *caches; /* of reference steps, see reference.c */

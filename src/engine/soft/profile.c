@@ -17,7 +17,8 @@ void an_profile_free(an_profile *profile)
     an_free(profile);
 }
 
-static an_status allocate(const an_program *p, an_profile **out, an_error *err)
+static an_status allocate(const an_soft_program *p, an_profile **out,
+                          an_error *err)
 {
     size_t n_ops = 1;
     for (int i = 0; i < p->plan.n_steps; i++)
@@ -49,11 +50,11 @@ static double count_flops(const an_step *step)
     return flops;
 }
 
-an_status an_request_profile(an_request *r, an_error *err)
+an_status an_soft_profile(an_request *request, an_error *err)
 {
-    const an_program *p = r->program;
+    an_soft_request *r = (an_soft_request *)request;
+    const an_soft_program *p = (const an_soft_program *)request->program;
     an_profile *profile = NULL;
-    an_pool_wait(p->engine->pool, &r->job, NULL);
     if (r->profile) return AN_OK;
     an_status s = allocate(p, &profile, err);
     if (s != AN_OK) return s;
@@ -72,9 +73,10 @@ an_status an_request_profile(an_request *r, an_error *err)
     return AN_OK;
 }
 
-bool an_request_step(const an_request *r, int i, an_profiled_step *out)
+bool an_soft_step(const an_request *request, int i, an_profiled_step *out)
 {
-    const an_program *p = r->program;
+    const an_soft_request *r = (const an_soft_request *)request;
+    const an_soft_program *p = (const an_soft_program *)request->program;
     if (!r->profile || i < 0 || i >= p->plan.n_steps) return false;
     *out = r->profile->steps[i];
     const double *marks = r->profile->marks;

@@ -14,22 +14,14 @@ typedef struct an_phase {
     int phase, tiles;
 } an_phase;
 
-struct an_program {
-    an_engine *engine;
-    char *text; /* of the source, for a reload */
-    size_t text_size;
-    char *function; /* NULL: not named */
-    an_module *module;
-    an_arena arena;
+typedef struct an_soft_program {
+    an_program base; /* its fence is that of work and scratch */
+    bool placed;     /* counted among the live programs */
     an_plan plan;
-    an_port *ports[2]; /* by an_port_side */
-    int n_ports[2];
     an_phase *phases;
     int n_phases;
     unsigned char *work, *scratch;
-    an_fence fence; /* of work and scratch */
-    double flops;
-};
+} an_soft_program;
 
 /* Of a request whose evaluations are timed. */
 typedef struct an_profile {
@@ -38,16 +30,25 @@ typedef struct an_profile {
     double *marks; /* when each phase began, and the end */
 } an_profile;
 
-struct an_request {
-    an_program *program;
-    an_surface **surfaces[2]; /* by side and port; NULL: not bound */
-    unsigned char **bases;    /* per buffer of the plan */
-    an_access *access;
+typedef struct an_soft_request {
+    an_request base;
+    unsigned char **bases; /* per buffer of the plan */
     an_exec exec;
-    an_job job;
     an_profile *profile; /* NULL: not timed */
-};
+} an_soft_request;
 
+/* The functions of an_engine_soft that are not in engine.c. */
+an_status an_soft_compile(an_program *p, const an_source *source,
+                          an_error *err);
+void an_soft_free_program(an_program *p);
+an_status an_soft_reload(an_program *p, const an_blob *blobs, int n_blobs,
+                         an_error *err);
+size_t an_soft_work_bytes(const an_program *p);
+an_status an_soft_make_request(an_request *r, an_error *err);
+void an_soft_free_request(an_request *r);
+an_work an_soft_work(an_request *r);
+an_status an_soft_profile(an_request *r, an_error *err);
+bool an_soft_step(const an_request *r, int i, an_profiled_step *out);
 /* profile.c; NULL is allowed. */
 void an_profile_free(an_profile *profile);
 

@@ -14,7 +14,7 @@ typedef struct an_table {
     uint16_t bits[N_HALVES];
 } an_table;
 
-void an_tables_free(an_engine *engine)
+void an_tables_free(an_soft_engine *engine)
 {
     for (an_table *t = engine->tables, *next; t; t = next) {
         next = t->next;
@@ -33,7 +33,7 @@ static void fill(an_table *t, const an_num *num)
     }
 }
 
-static const uint16_t *find(an_engine *e, const an_num *num, an_scalar fn,
+static const uint16_t *find(an_soft_engine *e, const an_num *num, an_scalar fn,
                             const double constants[2])
 {
     int n = 0;
@@ -63,12 +63,12 @@ static double *new_exponentials(const an_num *num)
 
 const double *an_table_exponentials(const an_plan *plan)
 {
-    an_engine *engine = plan->engine;
-    pthread_mutex_lock(&engine->mutex);
+    an_soft_engine *engine = plan->engine;
+    pthread_mutex_lock(&engine->base.mutex);
     if (!engine->exponentials)
         engine->exponentials = new_exponentials(&plan->numerics->num);
     const double *e = engine->exponentials;
-    pthread_mutex_unlock(&engine->mutex);
+    pthread_mutex_unlock(&engine->base.mutex);
     return e;
 }
 
@@ -76,9 +76,9 @@ const uint16_t *an_table_get(const an_plan *plan, an_scalar fn, double b,
                              double c)
 {
     double constants[2] = {b, c};
-    pthread_mutex_lock(&plan->engine->mutex);
+    pthread_mutex_lock(&plan->engine->base.mutex);
     const uint16_t *bits =
         find(plan->engine, &plan->numerics->num, fn, constants);
-    pthread_mutex_unlock(&plan->engine->mutex);
+    pthread_mutex_unlock(&plan->engine->base.mutex);
     return bits;
 }
