@@ -197,6 +197,12 @@ static void end_job(an_pool *pool, an_job *job)
 static void advance(an_pool *pool, an_job *job)
 {
     int n_tiles = 0;
+    if (job->error.code == AN_OK && job->work.start) {
+        pthread_mutex_unlock(&pool->mutex);
+        job->work.start(job->work.ctx); /* from here the job may have ended */
+        pthread_mutex_lock(&pool->mutex);
+        return;
+    }
     if (job->error.code == AN_OK) {
         int phase = job->phase + 1;
         pthread_mutex_unlock(&pool->mutex);
@@ -383,6 +389,18 @@ void an_pool_submit(an_pool *pool, an_job *job)
             add_read(a);
     }
     count_down(pool, job);
+    if (pool->ready) wake_one(pool);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+void an_pool_finish(an_pool *pool, an_job *job, an_status s,
+                    const an_error *err)
+{
+    pthread_mutex_lock(&pool->mutex);
+    if (s != AN_OK && err) job->error = *err;
+    if (s != AN_OK)
+        an_fail(&job->error, s, "job failed (%s)", an_status_name(s));
+    end_job(pool, job);
     if (pool->ready) wake_one(pool);
     pthread_mutex_unlock(&pool->mutex);
 }

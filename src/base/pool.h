@@ -58,6 +58,10 @@ typedef struct an_work {
      * the tiles already running; of several the lowest tile's counts. */
     an_status (*run)(void *ctx, int phase, int tile, int worker, an_error *err);
     void *ctx;
+    /* Work that another thread or a device does, in the place of tiles and run,
+     * which are not called: start is called once, when the job's dependencies
+     * have ended, and must not block; the job ends with an_pool_finish. */
+    void (*start)(void *ctx);
 } an_work;
 
 struct an_job {
@@ -89,6 +93,10 @@ void an_job_init(an_job *job, an_work work, an_access *access, int n_access);
 /* Submits; the job's memory must stay until it was waited for. A job may be
  * submitted again after an_pool_wait returned. */
 void an_pool_submit(an_pool *pool, an_job *job);
+/* Ends a job whose work was started; from any thread, once. `err` says why when
+ * s is not AN_OK. */
+void an_pool_finish(an_pool *pool, an_job *job, an_status s,
+                    const an_error *err);
 /* Blocks until the job has ended; its own error or that of a read fence. Not
  * to be called by a tile. A job never submitted is done. */
 an_status an_pool_wait(an_pool *pool, an_job *job, an_error *err);

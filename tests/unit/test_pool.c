@@ -3,6 +3,7 @@
 #include "base/pool.h"
 #include "base/rng.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -348,6 +349,89 @@ static void test_allocations(void **state)
     assert_int_equal(alloc_sweep(open_and_run, &ran), 1);
 }
 
+/* ---- work of another thread ---- */
+
+/* A device that does one thing after the other, on a thread of its own. */
+enum { STARTED = 16 };
+typedef struct device {
+    an_pool *pool;
+    pthread_mutex_t mutex;
+    pthread_cond_t more;
+    struct device_work {
+        struct device *device;
+        an_job job;
+        an_access access[2];
+        int *from, *to; /* *to = *from + 1 */
+        an_status answer;
+    } work[STARTED], *queue[STARTED];
+    int n, taken;
+} device;
+
+static void device_start(void *ctx)
+{
+    struct device_work *w = ctx;
+    device *d = w->device;
+    pthread_mutex_lock(&d->mutex);
+    d->queue[d->n++] = w;
+    pthread_cond_signal(&d->more);
+    pthread_mutex_unlock(&d->mutex);
+}
+
+static void *device_run(void *arg)
+{
+    device *d = arg;
+    while (d->taken < STARTED) {
+        pthread_mutex_lock(&d->mutex);
+        while (d->taken == d->n)
+            pthread_cond_wait(&d->more, &d->mutex);
+        struct device_work *w = d->queue[d->taken++];
+        pthread_mutex_unlock(&d->mutex);
+        *w->to = *w->from + 1;
+        an_error err = {0};
+        if (w->answer != AN_OK) an_fail(&err, w->answer, "the device said no");
+        an_pool_finish(d->pool, &w->job, w->answer, &err);
+    }
+    return NULL;
+}
+
+/* A chain through the device, with a job of the pool behind each link. */
+static void test_started_work_is_ordered(void **state)
+{
+    (void)state;
+    static device d;
+    static int values[STARTED + 1];
+    static an_fence fences[STARTED + 1];
+    pthread_t thread;
+    d = (device){.pool = pool_of(2)};
+    memset(values, 0, sizeof values);
+    memset(fences, 0, sizeof fences);
+    pthread_mutex_init(&d.mutex, NULL);
+    pthread_cond_init(&d.more, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, device_run, &d), 0);
+    for (int i = 0; i < STARTED; i++) {
+        struct device_work *w = &d.work[i];
+        w->device = &d;
+        w->from = &values[i], w->to = &values[i + 1];
+        w->access[0] = (an_access){.fence = &fences[i], .mode = AN_READ};
+        w->access[1] = (an_access){.fence = &fences[i + 1], .mode = AN_WRITE};
+        w->answer = i == STARTED - 1 ? AN_EENGINE : AN_OK;
+        an_job_init(&w->job, (an_work){.start = device_start, .ctx = w},
+                    w->access, 2);
+        an_pool_submit(d.pool, &w->job);
+    }
+    an_error err = {0};
+    assert_int_equal(an_fence_wait(d.pool, &fences[STARTED - 1], AN_READ, &err),
+                     AN_OK);
+    assert_int_equal(values[STARTED - 1], STARTED - 1);
+    assert_int_equal(an_pool_wait(d.pool, &d.work[STARTED - 1].job, &err),
+                     AN_EENGINE);
+    assert_string_equal(err.text, "the device said no");
+    pthread_join(thread, NULL);
+    an_pool_close(d.pool);
+    pthread_cond_destroy(&d.more);
+    pthread_mutex_destroy(&d.mutex);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_errors_follow_fences),
         cmocka_unit_test(test_failure_of_a_long_chain),
         cmocka_unit_test(test_close_waits),
+        cmocka_unit_test(test_started_work_is_ordered),
         cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
