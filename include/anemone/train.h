@@ -131,6 +131,11 @@ typedef struct an_sample_options {
     double temperature; /* 0: the most likely token */
     int64_t top_k;      /* 0: all */
     double top_p;       /* 1: all */
+    double min_p;       /* of the most likely token's probability; 0: all */
+    double repetition_penalty; /* above 1: tokens that came before are less
+                                  likely */
+    const char *const *stops;  /* texts that end the sample, not part of it */
+    int n_stops;
     uint64_t seed;
 } an_sample_options;
 AN_API an_sample_options an_sample_defaults(void);

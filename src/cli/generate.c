@@ -12,6 +12,7 @@
 
 typedef struct values {
     an_runner_options runner;
+    an_words stops;
     bool silent;
     an_sample_options sample;
 } values;
@@ -61,6 +62,27 @@ static const an_option options[] = {
      .max = 1,
      AN_AT(values, sample.top_p),
      .help = "choose among the most likely that together have probability P"},
+    {.name = "min-p",
+     .metavar = "P",
+     .type = AN_OPTION_REAL,
+     .unit = "share",
+     .min = 0,
+     .max = 1,
+     AN_AT(values, sample.min_p),
+     .help = "choose among tokens of at least P times the probability of the "
+             "most likely one; 0: among all"},
+    {.name = "repetition-penalty",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .min = 0.01,
+     .max = 100,
+     AN_AT(values, sample.repetition_penalty),
+     .help = "above 1: tokens that came before are less likely"},
+    {.name = "stop",
+     .metavar = "TEXT...",
+     .type = AN_OPTION_WORDS,
+     AN_AT(values, stops),
+     .help = "end before the first of these texts"},
     {.name = "seed",
      .metavar = "N",
      .type = AN_OPTION_INT,
@@ -119,7 +141,10 @@ static int generate(const an_call *call, const void *v)
     an_status s = an_runner_open(&opened, &runner, &err);
     if (s == AN_OK) {
         if (prompt != NULL) put(&out, prompt, strlen(prompt));
-        s = an_runner_sample(runner, &o->sample, put, &out, &err);
+        an_sample_options sample = o->sample;
+        sample.stops = o->stops.items;
+        sample.n_stops = o->stops.n;
+        s = an_runner_sample(runner, &sample, put, &out, &err);
         end(&out);
     }
     an_runner_close(runner);

@@ -2,19 +2,13 @@
  * Text from a model, one token at a time, by evaluating the whole window again
  * for each: the plain form against which faster ones are checked.
  */
+#include "train/choose.h"
 #include "train/placed.h"
+#include "train/stop.h"
 
 #include "base/alloc.h"
-#include "base/rng.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-typedef struct candidate {
-    double weight; /* logit, then probability */
-    int32_t id;
-} candidate;
 
 typedef struct sampler {
     an_net *net;
@@ -23,15 +17,17 @@ typedef struct sampler {
     int64_t sequence;
     int32_t *ids; /* prompt and what was made */
     size_t n, capacity;
-    candidate *list; /* [vocabulary of the tokenizer] */
-    int64_t n_list;
-    an_rng rng;
+    an_chooser chooser;
+    an_stop stop;
 } sampler;
 
 an_sample_options an_sample_defaults(void)
 {
-    return (an_sample_options){
-        .tokens = 200, .temperature = 0.8, .top_k = 0, .top_p = 1.0, .seed = 1};
+    return (an_sample_options){.tokens = 200,
+                               .temperature = 0.8,
+                               .top_p = 1,
+                               .repetition_penalty = 1,
+                               .seed = 1};
 }
 
 static an_status append(sampler *s, int32_t id, an_error *err)
@@ -47,12 +43,10 @@ static an_status start(sampler *s, an_error *err)
     int32_t *ids = NULL;
     size_t n = 0;
     const char *prompt = s->o->prompt ? s->o->prompt : "";
-    s->n_list = an_tokenizer_vocab_size(s->tokenizer);
-    s->list = an_alloc_array((size_t)s->n_list, sizeof *s->list);
-    if (!s->list) return an_fail(err, AN_ENOMEM, "sample: no memory");
-    int32_t first = an_tokenizer_begin_of_text(s->tokenizer);
-    if (first < 0) first = an_tokenizer_end_of_text(s->tokenizer);
-    an_status status = first >= 0 ? append(s, first, err) : AN_OK;
+    an_status status = an_chooser_init(
+        &s->chooser, an_tokenizer_vocab_size(s->tokenizer), s->o, err);
+    if (status == AN_OK)
+        status = append(s, an_tokenizer_end_of_text(s->tokenizer), err);
     if (status == AN_OK)
         status = an_tokenizer_encode(s->tokenizer, prompt, strlen(prompt), &ids,
                                      &n, err);
@@ -73,12 +67,12 @@ static an_status next_logits(sampler *s, an_error *err)
         inputs[i] = i < n ? window[i] : 0;
     an_status status = an_net_forward(s->net, &logits, err);
     if (status != AN_OK) return status;
-    if (s->n_list > logits.rows) s->n_list = logits.rows;
-    for (int64_t v = 0; v < s->n_list; v++) {
+    an_chooser *c = &s->chooser;
+    if (c->n > logits.rows) c->n = logits.rows;
+    for (int64_t v = 0; v < c->n; v++) {
         const unsigned char *row =
             (const unsigned char *)logits.data + (size_t)v * logits.row_bytes;
-        s->list[v].id = (int32_t)v;
-        s->list[v].weight =
+        c->list[v].weight =
             logits.dtype == AN_FP64
                 ? ((const double *)(const void *)row)[n - 1]
                 : (double)((const float *)(const void *)row)[n - 1];
@@ -86,68 +80,27 @@ static an_status next_logits(sampler *s, an_error *err)
     return AN_OK;
 }
 
-/* Heaviest first; equal ones by id, so that the order is one. */
-static int heavier(const void *a, const void *b)
-{
-    const candidate *x = a, *y = b;
-    if (x->weight != y->weight) return x->weight < y->weight ? 1 : -1;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* Keeps the top_k heaviest, turns logits into probabilities, keeps the fewest
- * that hold top_p of them. Returns how many stay; *total is their sum. */
-static int64_t narrow(sampler *s, double *total)
-{
-    int64_t n = s->n_list;
-    double temperature = s->o->temperature, sum = 0;
-    if (s->o->top_k > 0 && s->o->top_k < n) n = s->o->top_k;
-    double most = s->list[0].weight;
-    for (int64_t i = 0; i < n; i++) {
-        s->list[i].weight = exp((s->list[i].weight - most) / temperature);
-        sum += s->list[i].weight;
-    }
-    double kept = 0;
-    int64_t k = 0;
-    while (k < n && (k == 0 || kept < s->o->top_p * sum))
-        kept += s->list[k++].weight;
-    *total = kept;
-    return k;
-}
-
-static int32_t choose(sampler *s)
-{
-    qsort(s->list, (size_t)s->n_list, sizeof *s->list, heavier);
-    if (s->o->temperature <= 0) return s->list[0].id;
-    double total;
-    int64_t n = narrow(s, &total);
-    double u = an_rng_uniform(&s->rng) * total;
-    int64_t i = 0;
-    while (i < n - 1 && u >= s->list[i].weight)
-        u -= s->list[i++].weight;
-    return s->list[i].id;
-}
-
 an_status an_sample_text(an_net *net, const an_tokenizer *tokenizer,
                          int64_t sequence, const an_sample_options *o,
                          an_sample_fn *put, void *ctx, an_error *err)
 {
-    enum { STREAM = 0x73616d70 }; /* apart from the streams of parameters */
-    sampler s = {.net = net,
-                 .tokenizer = tokenizer,
-                 .o = o,
-                 .sequence = sequence,
-                 .rng = {.seed = o->seed, .stream = STREAM}};
-    an_status status = start(&s, err);
-    for (int64_t i = 0; status == AN_OK && i < o->tokens; i++) {
+    sampler s = {
+        .net = net, .tokenizer = tokenizer, .o = o, .sequence = sequence};
+    an_status status =
+        an_stop_init(&s.stop, o->stops, o->n_stops, put, ctx, err);
+    if (status == AN_OK) status = start(&s, err);
+    for (int64_t i = 0; status == AN_OK && i < o->tokens && !s.stop.stopped;
+         i++) {
         if ((status = next_logits(&s, err)) != AN_OK) break;
-        int32_t id = choose(&s);
+        int32_t id = an_choose(&s.chooser, s.ids, s.n);
         size_t size;
         if (id == an_tokenizer_end_of_text(tokenizer)) break;
         const char *bytes = an_tokenizer_bytes(tokenizer, id, &size);
-        if (!put(ctx, bytes, size)) break;
-        status = append(&s, id, err);
+        status = an_stop_put(&s.stop, bytes, size, err);
+        if (status == AN_OK) status = append(&s, id, err);
     }
+    an_stop_end(&s.stop);
+    an_chooser_fini(&s.chooser);
     an_free(s.ids);
-    an_free(s.list);
     return status;
 }

@@ -70,6 +70,14 @@ generates() {
             >4.txt && cmp 3.txt 4.txt
 }
 case_of 'generate' generates
+stops() { # the first small letter that was made ends the text
+    cut=$(tail -c +8 1.txt | LC_ALL=C tr -dc a-z | head -c 1)
+    [ -n "$cut" ] && $ANEMONE generate --checkpoint run --prompt 'static ' \
+        --tokens 40 --seed 3 --stop never "$cut" >5.txt &&
+        [ "$(wc -c <5.txt)" -lt "$(wc -c <1.txt)" ] &&
+        head -c "$(wc -c <5.txt)" 1.txt | cmp - 5.txt
+}
+case_of 'a stop string ends the text' stops
 
 reader_leaves() {
     $ANEMONE generate --checkpoint run --tokens 200 2>err | head -c 1 >/dev/null
