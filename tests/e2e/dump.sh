@@ -14,6 +14,7 @@ dumps() {
 case_of 'a run with a folder for stages' dumps
 parse() {
     for file in stages/*.mil; do
+        [ -s "$file" ] || return 1
         grep -q BLOBFILE "$file" || continue
         [ -s "stages/weights/$(basename "$file" .mil).bin" ] || return 1
     done

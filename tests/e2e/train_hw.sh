@@ -35,7 +35,8 @@ case_of 'the loss in hw is within 2 % of ieee at every step' follows
 echo "# figure: loss in hw against ieee: at most $(deviation ieee hw 1) apart" \
     "in $STEPS steps, $(deviation ieee hw $STEPS) at the end"
 
-# The scale halves at each skipped update until nothing overflows.
+# The scale halves at each skipped update until nothing overflows; a later peak
+# of the gradients may cost one more.
 skips() { grep -c '"skipped": *1' "$1/metrics.jsonl"; }
 recovers() {
     short hot --numerics hw --loss-scale 16777216 --scaling dynamic || return 1
@@ -43,7 +44,8 @@ recovers() {
     echo "$skipped skipped"
     head -n 1 hot/metrics.jsonl | grep -q '"skipped": *1' &&
         [ "$skipped" -gt 4 ] && [ "$skipped" -lt 20 ] &&
-        ! tail -n 20 hot/metrics.jsonl | grep -q '"skipped": *1' || return 1
+        [ "$(tail -n 20 hot/metrics.jsonl | grep -c '"skipped": *1')" -le 1 ] ||
+        return 1
     first=$(losses hot | head -n 1)
     below "$(losses hot | tail -n 1)" \
         "$(awk -v x="$first" 'BEGIN { print 0.9 * x }')"
