@@ -37,7 +37,7 @@ CLI   := $(sort $(wildcard src/cli/*.c))
 UNIT  := $(sort $(wildcard tests/unit/*.c))
 FUZZ  := $(sort $(wildcard tests/fuzz/*.c))
 BENCH := $(sort $(wildcard bench/*.c))
-TEXT  := $(shell find $(wildcard include src tests bench) -name '*.[ch]')
+TEXT  := $(shell find $(wildcard include src tests bench replica) -name '*.[chm]')
 OBJ   := $(SRC:%.c=$(BUILD)/%.o)
 UNIT_PROGRAMS  := $(UNIT:%.c=$(BUILD)/%)
 FUZZ_PROGRAMS  := $(FUZZ:%.c=$(BUILD)/%)
@@ -135,8 +135,10 @@ include tools/install.mk
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
+include replica/replica.mk
+
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' Makefile tools/*.mk
+	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' Makefile tools/*.mk replica/*.mk
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 FORCE:
