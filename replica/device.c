@@ -115,12 +115,13 @@ static an_engine *engine(void)
 {
     pthread_mutex_lock(&device.mutex);
     if (!device.engine) {
-        char name[64];
+        char name[80];
         an_error err = {0};
         const an_settings *s = an_settings_get();
         an_settings_freeze();
         set_limits(s);
-        snprintf(name, sizeof name, "soft:%s,compiles=0,live=0", s->chip);
+        snprintf(name, sizeof name, "soft:%s,compiles=0,live=0,rules=%s",
+                 s->chip, an_setting_word(AN_SET_RULES));
         an_engine_options options = {
             .name = name, .numerics = s->numerics, .threads = s->threads};
         if (an_engine_open(&options, &device.engine, &err) != AN_OK)
@@ -188,12 +189,14 @@ void an_device_purge(const char *identifier)
 /* ---- compiling ---- */
 
 /* Text that does not parse, or a file that lacks, is an invalid program; what
- * parses and is refused is a failure of the compilation. */
+ * parses and is refused is a failure of the compilation, unless the broken rule
+ * has the other symptom. */
 static bool fail_program(const an_error *err, const char *folder,
                          an_failure *failure)
 {
-    bool parsed = err->code == AN_ERULE || err->code == AN_EUNSUPPORTED ||
-                  err->code == AN_ENOMEM;
+    bool parsed = err->code == AN_EUNSUPPORTED || err->code == AN_ENOMEM ||
+                  (err->code == AN_ERULE &&
+                   strstr(err->text, "`InvalidMILProgram`") == NULL);
     char reason[600];
     snprintf(reason, sizeof reason, "%s) (soft: %s",
              parsed ? "CompilationFailure" : "InvalidMILProgram", err->text);

@@ -21,6 +21,7 @@ typedef struct row {
 } row;
 
 static const row rows[AN_SET_COUNT_OF] = {
+    [AN_SET_RULES] = {"rules", {"refuse", "silent", "off"}},
     [AN_SET_ORDER] = {"order", {"alphabetical", "declared"}},
     [AN_SET_SLOT] = {"slot", {"unload", "release"}},
     [AN_SET_COUNT] = {"count", {"handles", "identifiers", "texts"}},
@@ -179,6 +180,11 @@ const an_settings *an_settings_get(void)
     read_once();
     pthread_mutex_unlock(&state.mutex);
     return &state.settings;
+}
+
+const char *an_setting_word(an_setting setting)
+{
+    return rows[setting].words[an_settings_get()->value[setting]];
 }
 
 int an_replica_configure(const char *settings)

@@ -22,6 +22,7 @@ typedef enum an_slot_unit {
 /* The number of settings of one key; the rows of settings.c say what each
  * value means. */
 typedef enum an_setting {
+    AN_SET_RULES,   /* what the soft engine does with breaches */
     AN_SET_ORDER,   /* symbols by name or as declared */
     AN_SET_SLOT,    /* unload frees, or only unload and release */
     AN_SET_COUNT,   /* an_slot_unit */
@@ -71,6 +72,9 @@ typedef struct an_settings {
 /* The settings, read from the environment when first asked for; a mistake in
  * the environment is told on stderr and skipped. */
 const an_settings *an_settings_get(void);
+
+/* The word that a key is set to. */
+const char *an_setting_word(an_setting setting);
 
 /* Counts this call; says whether and how it fails. */
 an_fault an_fault_next(an_call call);

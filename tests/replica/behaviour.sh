@@ -10,7 +10,10 @@ $run || bad=1
 setting() {
     ANEMONE_REPLICA=$1 $run "$2" || bad=1
 }
-setting order=declared declared
+setting rules=off rows
+setting rules=refuse rules
+setting rules=off alphabetical
+setting rules=off,order=declared declared
 setting reload=honoured honoured
 setting compiles=0,live=10 kept
 setting compiles=0,live=10 leaked

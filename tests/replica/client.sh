@@ -13,7 +13,7 @@ x='tensor<fp16, [1, 32, 1, 64]>' y='tensor<fp16, [1, 48, 1, 64]>'
 w='tensor<fp16, [48, 32, 1, 1]>'
 cat >model/model.mil <<MIL
 program(1.3)
-[buildInfo = dict<string, string>({})]
+[buildInfo = dict<string, string>({{"coremlc-version", "3500.32.1"}})]
 {
     func main<ios18>($x x) {
             $w w = const()[name = string("w"), val = $w(BLOBFILE(path = string("@model_path/weights/weight.bin"), offset = uint64(64)))];
@@ -24,7 +24,7 @@ MIL
 
 # Random weights and input, from the program itself: 48 x 32 of them.
 echo "program(1.3)
-[buildInfo = dict<string, string>({})]
+[buildInfo = dict<string, string>({{\"coremlc-version\", \"3500.32.1\"}})]
 {
     func main<ios18>(tensor<fp16, [1, 24, 1, 64]> x) {
             tensor<fp16, [1, 24, 1, 64]> y = mul(x = x, y = fp16(0x1p+0))[name = string(\"y\")];
