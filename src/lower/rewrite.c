@@ -28,9 +28,8 @@ static void copy_params(an_rewriter *r, const an_function *f,
 {
     for (int i = 0; i < f->n_params; i++) {
         const an_value *p = params[i];
-        r->map[p->id] = r->param
-                            ? r->param(r, p)
-                            : an_build_param(r->b, p->name, p->type->shape);
+        r->map[p->id] =
+            r->param ? r->param(r, p) : an_build_param_like(r->b, p);
     }
 }
 

@@ -238,6 +238,20 @@ an_value *an_build_param(an_builder *b, const char *name, an_shape shape)
     return v;
 }
 
+an_value *an_build_param_like(an_builder *b, const an_value *value)
+{
+    if (b->err.code != AN_OK) return NULL;
+    const an_type *type = an_type_copy(b->module, value->type);
+    an_value *v = an_build_value(b, type);
+    if (!v || !type) {
+        an_build_no_memory(b);
+        return NULL;
+    }
+    if (!an_build_name(b, v, value->name, NULL) || !an_build_add_param(b, v))
+        return NULL;
+    return v;
+}
+
 void an_build_result(an_builder *b, an_value *value)
 {
     if (b->err.code != AN_OK) return;

@@ -65,13 +65,12 @@ static void copy_params(extract *x, const an_extraction *e)
 {
     for (int i = 0; i < x->f->n_params; i++) {
         an_value *p = x->f->params[i];
-        if (x->needed[p->id])
-            x->map[p->id] = an_build_param(x->b, p->name, p->type->shape);
+        if (x->needed[p->id]) x->map[p->id] = an_build_param_like(x->b, p);
     }
     for (int i = 0; i < e->n_inputs; i++) {
         an_value *v = an_function_value(x->f, e->inputs[i]);
         if (x->needed[v->id] && !x->map[v->id])
-            x->map[v->id] = an_build_param(x->b, v->name, v->type->shape);
+            x->map[v->id] = an_build_param_like(x->b, v);
     }
 }
 

@@ -22,6 +22,39 @@ an_status an_module_new(an_module **out, an_error *err)
     return AN_OK;
 }
 
+static bool copy_attrs(an_module *m, const an_module *like)
+{
+    an_attr *attrs =
+        an_arena_array(&m->arena, (size_t)like->n_attrs, sizeof *attrs);
+    if (!attrs) return false;
+    for (int i = 0; i < like->n_attrs; i++) {
+        const an_attr *from = &like->attrs[i];
+        attrs[i].name =
+            an_arena_strndup(&m->arena, from->name, strlen(from->name));
+        attrs[i].literal = an_literal_copy(m, from->literal);
+        if (!attrs[i].name || !attrs[i].literal) return false;
+    }
+    m->attrs = attrs;
+    m->n_attrs = like->n_attrs;
+    return true;
+}
+
+an_status an_module_new_like(const an_module *like, an_module **out,
+                             an_error *err)
+{
+    an_module *m = NULL;
+    an_status s = an_module_new(&m, err);
+    if (s != AN_OK) return s;
+    m->major = like->major;
+    m->minor = like->minor;
+    if (!copy_attrs(m, like)) {
+        an_module_free(m);
+        return an_fail(err, AN_ENOMEM, "module: no memory");
+    }
+    *out = m;
+    return AN_OK;
+}
+
 void an_module_free(an_module *module)
 {
     if (!module) return;

@@ -124,6 +124,9 @@ struct an_module {
     size_t cap_functions;
 };
 
+/* Without functions, with the dialect and the attributes of another. */
+an_status an_module_new_like(const an_module *like, an_module **out,
+                             an_error *err);
 /* NULL when there is none. */
 an_function *an_module_function(const an_module *m, const char *name);
 an_value *an_function_value(const an_function *f, const char *name);
@@ -150,6 +153,9 @@ an_build_fail(an_builder *b, an_status code, const char *format, ...);
  * map[value->id]; results are entered into map. Inline literals and constants
  * are copied. False after an error. */
 bool an_build_copy(an_builder *b, const an_node *node, an_value **map);
+/* A parameter with the name and the type, whatever its kind, of a value of
+ * another function (or module). */
+an_value *an_build_param_like(an_builder *b, const an_value *value);
 /* Gives a value of this function another name; it gets a suffix when taken. */
 void an_build_rename(an_builder *b, an_value *value, const char *name);
 /* Names that the builder makes up start with `prefix` (borrowed). */

@@ -246,6 +246,26 @@ static bool copy_attributes(an_builder *b, const an_node *from, an_node *to)
     return true;
 }
 
+/* Can a shape rule give this type, or only a declaration? */
+static bool only_declared(const an_type *type)
+{
+    bool declared = type->kind != AN_TYPE_TENSOR;
+    for (int i = 0; i < type->shape.rank; i++)
+        declared = declared || type->shape.dims[i] == -1;
+    return declared;
+}
+
+static bool copy_declared_types(an_builder *b, const an_node *from, an_node *to)
+{
+    for (int i = 0; i < from->n_results; i++) {
+        const an_type *type = from->results[i]->type;
+        if (!only_declared(type)) continue;
+        to->results[i]->type = an_type_copy(b->module, type);
+        if (!to->results[i]->type) return an_build_no_memory(b);
+    }
+    return true;
+}
+
 bool an_build_copy(an_builder *b, const an_node *node, an_value **map)
 {
     if (b->err.code != AN_OK) return false;
@@ -253,7 +273,9 @@ bool an_build_copy(an_builder *b, const an_node *node, an_value **map)
         return map_value(b, node->results[0], map) != NULL;
     an_operand *args = NULL;
     an_node *copy = an_build_node(b, node->op, &args, node->n_results);
-    if (!copy || !copy_attributes(b, node, copy)) return false;
+    if (!copy || !copy_attributes(b, node, copy) ||
+        !copy_declared_types(b, node, copy))
+        return false;
     copy->opset = node->opset;
     copy->opset_shown = node->opset_shown || node->opset != b->function->opset;
     for (int i = 0; i < node->n_args; i++)
