@@ -10,10 +10,14 @@
 #include "mil/extract.h"
 #include "mil/op.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Where a value stands with regard to a part; bits. */
 enum { IS_INPUT = 1, IS_READ_INSIDE = 2, IS_READ_OUTSIDE = 4 };
+
+/* Which ports are put in byte order of their names; bits. */
+enum { SORTS_PARAMS = 1, SORTS_RESULTS = 2, SORTS_ALL = 3 };
 
 typedef struct search {
     const an_bisect *b;
@@ -25,6 +29,7 @@ typedef struct search {
     unsigned *role; /* by value id */
     const char **inputs, **results;
     int n_inputs, n_results;
+    unsigned sorted; /* ports in the order of their names */
     int tests;
     an_module *best; /* the smallest that shows the fault */
     an_error *err;
@@ -69,11 +74,33 @@ static void note_roles(search *s)
         s->role[f->results[i]->id] |= IS_READ_OUTSIDE;
 }
 
+static bool is_inside(const search *s, const an_value *v)
+{
+    for (int i = 0; i < s->f->n_nodes; i++)
+        if (s->f->nodes[i] == v->def) return s->inside[i];
+    return false;
+}
+
+/* The function's results in its order (and as often as it returns them), unless
+ * ports are sorted anyway. */
+static void list_own_results(search *s)
+{
+    for (int i = 0; i < s->f->n_results; i++) {
+        const an_value *v = s->f->results[i];
+        if ((s->sorted & SORTS_RESULTS) || !v->def || !is_op(v->def) ||
+            !is_inside(s, v))
+            continue;
+        s->results[s->n_results++] = v->name;
+        s->role[v->id] = IS_READ_INSIDE; /* listed */
+    }
+}
+
 /* Values between the part and the rest, in the order of the text. */
 static void list_borders(search *s)
 {
     note_roles(s);
     s->n_inputs = s->n_results = 0;
+    list_own_results(s);
     for (int i = 0; i < s->f->n_nodes; i++) {
         const an_node *n = s->f->nodes[i];
         for (int r = 0; is_op(n) && r < n->n_results; r++) {
@@ -96,13 +123,24 @@ static void list_plain_results(search *s)
     }
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 /* NULL without an error: this part is no program. */
 static an_status cut(search *s, an_module **out)
 {
     an_error why = {0};
     an_module *m = NULL;
-    const an_extraction e = {"main", s->inputs, s->n_inputs, s->results,
-                             s->n_results};
+    const an_extraction e = {.name = "main",
+                             .inputs = s->inputs,
+                             .n_inputs = s->n_inputs,
+                             .results = s->results,
+                             .n_results = s->n_results,
+                             .sort_params = s->sorted & SORTS_PARAMS};
+    if ((s->sorted & SORTS_RESULTS) && s->n_results > 1)
+        qsort(s->results, (size_t)s->n_results, sizeof *s->results, by_name);
     an_status status = an_module_new_like(s->f->module, &m, s->err);
     if (status != AN_OK) return status;
     status = an_extract(s->f, m, &e, &why);
@@ -166,11 +204,20 @@ static an_status try_ops(search *s, const int *ops, int n, an_likeness likeness,
 
 /* ---- the search over ops ---- */
 
+/* An engine wants ports in the order of their names, and a part that is refused
+ * for their order shows no other fault: they are sorted unless the order is the
+ * fault. */
 static an_status try_whole(search *s, bool *shows)
 {
-    set_inside(s, s->ops, s->n_ops);
-    list_plain_results(s);
-    return try_cut(s, AN_FAULT_SAME, shows);
+    static const unsigned ways[] = {SORTS_ALL, SORTS_PARAMS, SORTS_RESULTS, 0};
+    an_status status = AN_OK;
+    for (int i = 0; status == AN_OK && !*shows && i < 4; i++) {
+        s->sorted = ways[i];
+        set_inside(s, s->ops, s->n_ops);
+        list_plain_results(s);
+        status = try_cut(s, AN_FAULT_SAME, shows);
+    }
+    return status;
 }
 
 static an_status try_singles(search *s, bool *shows)
@@ -183,6 +230,12 @@ static an_status try_singles(search *s, bool *shows)
         status = try_ops(s, &op, 1, AN_FAULT_SAME, shows);
     }
     return status;
+}
+
+/* A fault like that of the ports' order would be of a part's own making. */
+static an_likeness likeness(const search *s)
+{
+    return s->sorted == SORTS_ALL ? AN_FAULT_LIKE : AN_FAULT_SAME;
 }
 
 /* The ops without s->ops[from..to). */
@@ -205,10 +258,10 @@ static an_status try_chunks(search *s, int n, bool alone, bool *shows)
         int from = (int)((int64_t)n_ops * i / n);
         int to = (int)((int64_t)n_ops * (i + 1) / n);
         if (alone) {
-            status = try_ops(s, s->ops + from, to - from, AN_FAULT_LIKE, shows);
+            status = try_ops(s, s->ops + from, to - from, likeness(s), shows);
         } else {
             int rest = complement(s, from, to);
-            status = try_ops(s, s->trial, rest, AN_FAULT_LIKE, shows);
+            status = try_ops(s, s->trial, rest, likeness(s), shows);
         }
     }
     return status;
@@ -317,7 +370,7 @@ static an_status minimize(search *s)
     status = try_singles(s, &shows);
     if (status == AN_OK && shows) return drop_results(s, AN_FAULT_SAME);
     if (status == AN_OK) status = shrink(s);
-    return status == AN_OK ? drop_results(s, AN_FAULT_LIKE) : status;
+    return status == AN_OK ? drop_results(s, likeness(s)) : status;
 }
 
 an_status an_bisect_run(const an_bisect *b, an_module **out, an_error *err)

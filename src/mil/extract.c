@@ -7,6 +7,9 @@
 #include "base/alloc.h"
 #include "mil/op.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static void visit_operand(const an_operand *o,
                           void (*visit)(void *ctx, an_value *value), void *ctx)
 {
@@ -61,17 +64,27 @@ static bool node_live(const extract *x, const an_node *n)
     return false;
 }
 
-static void copy_params(extract *x, const an_extraction *e)
+static int by_name(const void *a, const void *b)
 {
-    for (int i = 0; i < x->f->n_params; i++) {
-        an_value *p = x->f->params[i];
-        if (x->needed[p->id]) x->map[p->id] = an_build_param_like(x->b, p);
-    }
-    for (int i = 0; i < e->n_inputs; i++) {
-        an_value *v = an_function_value(x->f, e->inputs[i]);
-        if (x->needed[v->id] && !x->map[v->id])
-            x->map[v->id] = an_build_param_like(x->b, v);
-    }
+    return strcmp((*(an_value *const *)a)->name, (*(an_value *const *)b)->name);
+}
+
+/* Parameters of f, then inputs; what nobody needs is left out. */
+static an_status copy_params(extract *x, const an_extraction *e, an_error *err)
+{
+    size_t n = 0, most = (size_t)x->f->n_params + (size_t)e->n_inputs;
+    an_value **list = an_alloc_array(most + 1, sizeof *list);
+    if (!list) return an_fail(err, AN_ENOMEM, "extract: no memory");
+    for (int i = 0; i < x->f->n_params; i++)
+        list[n++] = x->f->params[i];
+    for (int i = 0; i < e->n_inputs; i++)
+        list[n++] = an_function_value(x->f, e->inputs[i]);
+    if (e->sort_params) qsort(list, n, sizeof *list, by_name);
+    for (size_t i = 0; i < n; i++)
+        if (x->needed[list[i]->id] && !x->map[list[i]->id])
+            x->map[list[i]->id] = an_build_param_like(x->b, list[i]);
+    an_free(list);
+    return AN_OK;
 }
 
 static void copy_nodes(extract *x)
@@ -120,11 +133,14 @@ an_status an_extract(const an_function *f, an_module *into,
     mark_needed(&x);
     s = an_build_begin(into, e->name, f->opset, &x.b, err);
     if (s != AN_OK) goto out;
-    copy_params(&x, e);
+    s = copy_params(&x, e, err);
     copy_nodes(&x);
     for (int i = 0; i < e->n_results; i++)
         an_build_result(x.b, x.map[an_function_value(f, e->results[i])->id]);
-    s = an_build_end(x.b, err);
+    if (s == AN_OK)
+        s = an_build_end(x.b, err);
+    else
+        an_build_end(x.b, NULL);
 out:
     an_free(x.needed);
     an_free(x.input);

@@ -16,6 +16,9 @@ typedef struct an_extraction {
     /* Values of f, by name, that it returns. */
     const char *const *results;
     int n_results;
+    /* Parameters in byte order of their names (mil.md B1: they bind so), else
+     * f's in its order, then the inputs. */
+    bool sort_params;
 } an_extraction;
 
 /*

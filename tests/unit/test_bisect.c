@@ -171,7 +171,7 @@ static void test_no_fault(void **state)
     planted p = {"elsewhere", ""};
     assert_int_equal(bisect(m, &p, &out, &err), AN_OK);
     assert_null(out);
-    assert_int_equal(p.tests, 1);
+    assert_int_equal(p.tests, 4);
     an_module_free(m);
 }
 
