@@ -60,15 +60,71 @@ AN_API void an_tokens_free(int32_t *ids);
  * nothing. */
 AN_API const char *an_tokenizer_bytes(const an_tokenizer *t, int32_t id,
                                       size_t *size);
+/* The same for ids one after another, zero to begin with: the blank that some
+ * tokenizers put before a text is left out. */
+typedef struct an_decoder {
+    bool inside; /* of a text: something was printed */
+} an_decoder;
+AN_API const char *an_decoder_next(an_decoder *d, const an_tokenizer *t,
+                                   int32_t id, size_t *size);
 /* The text of ids; an_text_free (mil.h). */
 AN_API an_status an_tokenizer_decode(const an_tokenizer *t, const int32_t *ids,
                                      size_t n, char **text, size_t *size,
                                      an_error *err);
 
+/*
+ * Text files (JSONL too: "text" of each line) and folders of them as one token
+ * shard of llm.c at `path`, which appears when it is whole. Memory does not
+ * depend on the size of the files. `progress` (may be NULL) gets the share that
+ * is done; false stops.
+ */
+typedef struct an_encode_options {
+    const char *const *paths;
+    int n_paths;
+    const an_tokenizer *tokenizer;
+    bool (*progress)(void *ctx, double share);
+    void *ctx;
+} an_encode_options;
+typedef struct an_encode_report {
+    int64_t tokens, documents, text_bytes;
+} an_encode_report;
+AN_API an_status an_data_encode(const an_encode_options *options,
+                                const char *path, an_encode_report *report,
+                                an_error *err);
+
+/*
+ * Byte-level BPE from text files (JSONL too) and folders of them: ids 0-255 are
+ * the bytes, then the merges, then the special tokens of the form. Counts
+ * words: memory grows with the number of different ones, up to a limit at which
+ * the rarest are dropped, not with the files. The same files give the same
+ * tokenizer.
+ */
+typedef enum an_tokenizer_form {
+    AN_FORM_GPT2,
+    AN_FORM_LLAMA3,
+    AN_FORM_QWEN2,
+    AN_FORM_SMOLLM,
+    AN_FORM_COUNT
+} an_tokenizer_form;
+/* "gpt2", "llama3", ... */
+AN_API const char *an_tokenizer_form_name(an_tokenizer_form form);
+typedef struct an_tokenizer_training {
+    const char *const *paths;
+    int n_paths;
+    an_tokenizer_form form; /* how texts are split, which special tokens */
+    int64_t vocab_size;     /* with the bytes and the special tokens */
+    /* As in an_encode_options, first over the files, then over the merges. */
+    bool (*progress)(void *ctx, double share);
+    void *ctx;
+} an_tokenizer_training;
+/* Fewer tokens come out where nothing is left to merge. */
+AN_API an_status an_tokenizer_train(const an_tokenizer_training *options,
+                                    an_tokenizer **out, an_error *err);
+
 /* What data files hold. */
 typedef enum an_data_kind {
     AN_DATA_TEXT,   /* needs a tokenizer */
-    AN_DATA_TOKENS, /* ids of 16 bits: llm.c's shards, or raw .bin, .u16 */
+    AN_DATA_TOKENS, /* ids: llm.c's shards, or raw .bin, .u16, .u32 */
     AN_DATA_RANDOM, /* the single word "random": synthetic ids */
 } an_data_kind;
 /* The kind of the first file; an_dataset_open refuses a mixture. */

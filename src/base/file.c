@@ -188,6 +188,15 @@ an_status an_writer_put(an_writer *w, const void *data, size_t size,
     return AN_OK;
 }
 
+an_status an_writer_patch(an_writer *w, size_t offset, const void *data,
+                          size_t size, an_error *err)
+{
+    an_status s = flush(w, err);
+    ssize_t n = s == AN_OK ? pwrite(w->fd, data, size, (off_t)offset) : 0;
+    if (s == AN_OK && n != (ssize_t)size) s = fail_io(err, w->path, "write");
+    return s;
+}
+
 /* To the disk, not only to its cache. */
 static int sync_fd(int fd)
 {

@@ -34,6 +34,9 @@ typedef struct an_writer an_writer;
 an_status an_writer_open(const char *path, an_writer **out, an_error *err);
 an_status an_writer_put(an_writer *w, const void *data, size_t size,
                         an_error *err);
+/* Replaces bytes that were put, at `offset`; not for pipes and terminals. */
+an_status an_writer_patch(an_writer *w, size_t offset, const void *data,
+                          size_t size, an_error *err);
 /* Syncs and renames; frees w in every case. */
 an_status an_writer_commit(an_writer *w, an_error *err);
 /* Removes the temporary file; frees w. NULL is allowed. */

@@ -195,6 +195,7 @@ static an_status operand(parse *p, const char *word)
         const an_option *o = &p->command->options[i];
         if (o->name != NULL || k-- > 0) continue;
         p->seen[i] = true;
+        if (o->type == AN_OPTION_WORDS) p->operands--; /* takes the rest too */
         return set_value(p, o, word);
     }
     return an_fail(p->err, AN_EINVAL, "unexpected word '%.80s'; see --help",

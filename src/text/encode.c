@@ -26,8 +26,10 @@ struct an_encoder {
     an_buffer normal, late, work;
     an_cutter *splitter; /* NULL: no splits */
     entry *entries;
-    size_t n_entries; /* a power of two */
-    bool first;       /* the piece at hand begins the text */
+    size_t n_entries;  /* a power of two */
+    an_place place;    /* of the piece at hand */
+    an_word_fn *visit; /* takes the words instead of the model, or NULL */
+    void *ctx;
 };
 
 static an_status no_memory(an_error *err)
@@ -76,6 +78,12 @@ const int32_t *an_encoder_ids(const an_encoder *e, size_t *n)
 void an_encoder_clear(an_encoder *e)
 {
     e->n = 0;
+}
+
+void an_encoder_visit(an_encoder *e, an_word_fn *visit, void *ctx)
+{
+    e->visit = visit;
+    e->ctx = ctx;
 }
 
 static an_status put_id(an_encoder *e, int32_t id, an_error *err)
@@ -165,6 +173,7 @@ static an_status put_word(an_encoder *e, const unsigned char *text, size_t size,
 {
     an_status s = AN_OK;
     entry *x = NULL;
+    if (e->visit) return e->visit(e->ctx, text, size, err);
     if (size <= ENTRY_TEXT) {
         x = &e->entries[an_hash_bytes(text, size) & (e->n_entries - 1)];
         if (x->size == size && memcmp(x->text, text, size) == 0) {
@@ -241,7 +250,7 @@ static an_status put_late(an_encoder *e, const unsigned char *text, size_t size,
 {
     const an_tokenizer *t = e->t;
     if (t->n_late == 0) return put_split(e, 0, text, size, err);
-    an_status s = an_normalize(t->late, t->n_late, text, size, e->first,
+    an_status s = an_normalize(t->late, t->n_late, text, size, e->place,
                                &e->late, &e->work, err);
     return s == AN_OK ? put_split(e, 0, e->late.data, e->late.n, err) : s;
 }
@@ -288,13 +297,13 @@ static an_status put_around(
         size_t begin = a->eats_left ? blanks_before(text, from, i) : i;
         if (begin > from) s = put(e, text + from, begin - from, err);
         if (s == AN_OK) s = put_id(e, a->id, err);
-        e->first = false;
+        e->place = AN_PLACE_INSIDE;
         from = i + length;
         if (a->eats_right) from = blanks_after(text, size, from);
         i = from - 1;
     }
     if (s == AN_OK && from < size) s = put(e, text + from, size - from, err);
-    e->first = false;
+    e->place = AN_PLACE_INSIDE;
     return s;
 }
 
@@ -304,7 +313,7 @@ static an_status put_gap(an_encoder *e, const unsigned char *text, size_t size,
     const an_tokenizer *t = e->t;
     if (t->n_steps == 0)
         return put_around(e, &t->normalized, text, size, put_late, err);
-    an_status s = an_normalize(t->steps, t->n_steps, text, size, e->first,
+    an_status s = an_normalize(t->steps, t->n_steps, text, size, e->place,
                                &e->normal, &e->work, err);
     if (s != AN_OK) return s;
     return put_around(e, &t->normalized, e->normal.data, e->normal.n, put_late,
@@ -317,7 +326,7 @@ static an_status put_broken(an_encoder *e, const unsigned char *text,
                             size_t size, an_error *err)
 {
     e->word.n = 0;
-    e->first = false;
+    e->place = AN_PLACE_INSIDE;
     an_status s = AN_OK;
     if (e->t->spelling == AN_SPELLING_BYTES || e->t->byte_fallback)
         s = add_bytes(e, text, size, err);
@@ -343,7 +352,7 @@ an_status an_encoder_put(an_encoder *e, an_piece piece, const char *text,
 {
     const unsigned char *p = (const unsigned char *)text;
     an_status s = AN_OK;
-    e->first = piece == AN_PIECE_FIRST;
+    e->place = piece == AN_PIECE_FIRST ? AN_PLACE_FIRST : AN_PLACE_CONTINUED;
     if (e->t->takes_any_bytes)
         return size > 0 ? put_around(e, &e->t->raw, p, size, put_gap, err) : s;
     for (size_t i = 0, n; s == AN_OK && i < size; i += n) {

@@ -26,18 +26,22 @@ static an_status replace(const an_step *st, const unsigned char *text,
 }
 
 static an_status prepend(const an_step *st, const unsigned char *text,
-                         size_t size, bool first, an_buffer *out, an_error *err)
+                         size_t size, an_place place, an_buffer *out,
+                         an_error *err)
 {
     bool has = size >= st->to_size && memcmp(text, st->to, st->to_size) == 0;
     bool wanted = st->kind == AN_STEP_PREPEND ||
-                  (!has && (first || st->kind == AN_STEP_PREPEND_MISSING));
+                  (!has && (place == AN_PLACE_FIRST ||
+                            st->kind == AN_STEP_PREPEND_MISSING));
     an_status s = AN_OK;
-    if (wanted && size > 0) s = an_buffer_put(out, st->to, st->to_size, err);
+    if (wanted && size > 0 && place != AN_PLACE_CONTINUED)
+        s = an_buffer_put(out, st->to, st->to_size, err);
     return s == AN_OK ? an_buffer_put(out, text, size, err) : s;
 }
 
 static an_status apply(const an_step *st, const unsigned char *text,
-                       size_t size, bool first, an_buffer *out, an_error *err)
+                       size_t size, an_place place, an_buffer *out,
+                       an_error *err)
 {
     switch (st->kind) {
     case AN_STEP_REPLACE:
@@ -45,14 +49,14 @@ static an_status apply(const an_step *st, const unsigned char *text,
     case AN_STEP_NFC:
         return an_nfc(text, size, out, err);
     case AN_STEP_SENTENCEPIECE:
-        return an_sp_normalize(&st->rules, text, size, out, err);
+        return an_sp_normalize(&st->rules, text, size, place, out, err);
     default:
-        return prepend(st, text, size, first, out, err);
+        return prepend(st, text, size, place, out, err);
     }
 }
 
 an_status an_normalize(const an_step *steps, int n_steps,
-                       const unsigned char *text, size_t size, bool first,
+                       const unsigned char *text, size_t size, an_place place,
                        an_buffer *out, an_buffer *other, an_error *err)
 {
     out->n = 0;
@@ -61,7 +65,7 @@ an_status an_normalize(const an_step *steps, int n_steps,
     for (int i = 0; s == AN_OK && i < n_steps; i++) {
         an_buffer *to = (n_steps - i) % 2 ? out : other;
         to->n = 0;
-        s = apply(&steps[i], text, size, first, to, err);
+        s = apply(&steps[i], text, size, place, to, err);
         text = to->data;
         size = to->n;
     }

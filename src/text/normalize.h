@@ -35,18 +35,26 @@ typedef struct an_step {
 
 enum { AN_MAX_STEPS = 8 };
 
-/* text[0..size) through the steps into out->data[0..n); `first`: it begins the
- * whole text. `other` is memory to work in. Text is UTF-8, but for
- * SENTENCEPIECE as the first step, to which each byte that is none counts as
- * U+FFFD. */
+/* Where a piece stands: at the beginning of the text, behind an added token, or
+ * behind a piece that was given before (then nothing is put before it). */
+typedef enum an_place {
+    AN_PLACE_FIRST,
+    AN_PLACE_INSIDE,
+    AN_PLACE_CONTINUED
+} an_place;
+
+/* text[0..size) through the steps into out->data[0..n). `other` is memory to
+ * work in. Text is UTF-8, but for SENTENCEPIECE as the first step, to which
+ * each byte that is none counts as U+FFFD. */
 an_status an_normalize(const an_step *steps, int n_steps,
-                       const unsigned char *text, size_t size, bool first,
+                       const unsigned char *text, size_t size, an_place place,
                        an_buffer *out, an_buffer *other, an_error *err);
 
 /* The single steps that have files of their own; they append to out. */
 an_status an_nfc(const unsigned char *text, size_t size, an_buffer *out,
                  an_error *err);
 an_status an_sp_normalize(const an_sp_rules *rules, const unsigned char *text,
-                          size_t size, an_buffer *out, an_error *err);
+                          size_t size, an_place place, an_buffer *out,
+                          an_error *err);
 
 #endif

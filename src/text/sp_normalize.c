@@ -104,16 +104,18 @@ static void drop_trailing(const an_sp_rules *r, size_t from, an_buffer *out)
 }
 
 an_status an_sp_normalize(const an_sp_rules *r, const unsigned char *text,
-                          size_t size, an_buffer *out, an_error *err)
+                          size_t size, an_place place, an_buffer *out,
+                          an_error *err)
 {
+    bool begins = place != AN_PLACE_CONTINUED;
     size_t from = out->n, to_size;
     const unsigned char *to;
     an_status s = AN_OK;
-    size_t at = r->remove_extra ? leading_blanks(r, text, size) : 0;
+    size_t at = r->remove_extra && begins ? leading_blanks(r, text, size) : 0;
     if (at == size) return AN_OK;
-    if (r->dummy_prefix)
+    if (r->dummy_prefix && begins)
         s = put_escaped(r, (const unsigned char *)" ", 1, out, err);
-    bool after_blank = r->remove_extra;
+    bool after_blank = r->remove_extra && begins;
     while (s == AN_OK && at < size) {
         at += next_unit(r, text + at, size - at, &to, &to_size);
         for (; after_blank && to_size > 0 && to[0] == ' '; to_size--)

@@ -192,8 +192,8 @@ static an_status index_added(an_tokenizer *t, an_error *err)
             s = an_trie_put(&t->raw, p, a->size, (int32_t)i, err);
             continue;
         }
-        s = an_normalize(t->steps, t->n_steps, p, a->size, true, &text, &work,
-                         err);
+        s = an_normalize(t->steps, t->n_steps, p, a->size, AN_PLACE_FIRST,
+                         &text, &work, err);
         if (s == AN_OK && text.n > 4 * a->size + 64)
             s = an_fail(err, AN_EUNSUPPORTED,
                         "added token %ld grows to %zu bytes when normalized",
@@ -296,6 +296,18 @@ const char *an_tokenizer_bytes(const an_tokenizer *t, int32_t id, size_t *size)
     return (const char *)k->bytes;
 }
 
+const char *an_decoder_next(an_decoder *d, const an_tokenizer *t, int32_t id,
+                            size_t *size)
+{
+    const char *bytes = an_tokenizer_bytes(t, id, size);
+    if (*size == 0 && id == t->begin) d->inside = false;
+    if (*size == 0 || d->inside) return bytes;
+    d->inside = true;
+    if (!t->drops_first_space || bytes[0] != ' ') return bytes;
+    *size -= 1;
+    return bytes + 1;
+}
+
 an_status an_tokenizer_decode(const an_tokenizer *t, const int32_t *ids,
                               size_t n, char **text, size_t *size,
                               an_error *err)
@@ -303,13 +315,11 @@ an_status an_tokenizer_decode(const an_tokenizer *t, const int32_t *ids,
     an_buffer out = {0};
     an_status s = an_buffer_put(&out, "", 1, err); /* never NULL */
     out.n = 0;
-    bool may_drop = t->drops_first_space;
+    an_decoder d = {0};
     for (size_t i = 0; s == AN_OK && i < n; i++) {
         size_t n_bytes;
-        const char *bytes = an_tokenizer_bytes(t, ids[i], &n_bytes);
-        bool drop = may_drop && n_bytes > 0 && bytes[0] == ' ';
-        if (n_bytes > 0) may_drop = false;
-        s = an_buffer_put(&out, bytes + drop, n_bytes - drop, err);
+        const char *bytes = an_decoder_next(&d, t, ids[i], &n_bytes);
+        s = an_buffer_put(&out, bytes, n_bytes, err);
     }
     if (s == AN_OK) {
         *text = (char *)out.data;

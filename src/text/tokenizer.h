@@ -134,5 +134,9 @@ an_status an_encoder_put(an_encoder *e, an_piece piece, const char *text,
 /* The ids so far, borrowed until the next call. */
 const int32_t *an_encoder_ids(const an_encoder *e, size_t *n);
 void an_encoder_clear(an_encoder *e);
+/* From now on words go to `visit` and no ids are made of them. */
+typedef an_status an_word_fn(void *ctx, const unsigned char *word, size_t size,
+                             an_error *err);
+void an_encoder_visit(an_encoder *e, an_word_fn *visit, void *ctx);
 
 #endif

@@ -3,13 +3,6 @@
 
 #include <string.h>
 
-enum {
-    SHARD_MAGIC = 20240520,
-    SHARD_MAGIC_32 = 20240801, /* llm.c's shards of uint32 ids */
-    SHARD_VERSION = 1,
-    SHARD_HEADER_BYTES = 256 * 4
-};
-
 static uint32_t read_u32(const unsigned char *p)
 {
     return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
@@ -25,40 +18,43 @@ static bool ends_in(const char *path, const char *suffix)
 static an_status parse_shard(an_tokens *t, const unsigned char *data,
                              size_t size, an_error *err)
 {
-    if (size < SHARD_HEADER_BYTES)
+    if (size < AN_SHARD_HEADER_BYTES)
         return an_fail(err, AN_EFORMAT,
                        "%s: header of a token shard takes %d bytes, file has "
                        "%zu",
-                       t->path, SHARD_HEADER_BYTES, size);
+                       t->path, AN_SHARD_HEADER_BYTES, size);
     uint32_t version = read_u32(data + 4), n = read_u32(data + 8);
-    if (version != SHARD_VERSION)
+    bool wide = read_u32(data) == AN_SHARD_MAGIC_32;
+    int expected = wide ? AN_SHARD_VERSION_32 : AN_SHARD_VERSION;
+    size_t id_bytes = wide ? 4 : 2;
+    if (version != (uint32_t)expected)
         return an_fail(err, AN_EFORMAT,
                        "%s: byte 4: version of the token shard is %lu, "
                        "expected %d",
-                       t->path, (unsigned long)version, SHARD_VERSION);
-    size_t present = size - SHARD_HEADER_BYTES;
-    if (n > INT32_MAX || present / 2 != n || present % 2)
+                       t->path, (unsigned long)version, expected);
+    size_t present = size - AN_SHARD_HEADER_BYTES;
+    if (n > INT32_MAX || present / id_bytes != n || present % id_bytes)
         return an_fail(err, AN_EFORMAT,
-                       "%s: byte 8: header says %lu ids of 2 bytes, file has "
+                       "%s: byte 8: header says %lu ids of %zu bytes, file has "
                        "%zu bytes for them",
-                       t->path, (unsigned long)n, present);
-    t->ids = data + SHARD_HEADER_BYTES;
-    t->offset = SHARD_HEADER_BYTES;
+                       t->path, (unsigned long)n, id_bytes, present);
+    t->ids = data + AN_SHARD_HEADER_BYTES;
+    t->offset = AN_SHARD_HEADER_BYTES;
     t->n = n;
-    t->id_bytes = 2;
+    t->id_bytes = (int)id_bytes;
     return AN_OK;
 }
 
 static an_status parse_raw(an_tokens *t, const unsigned char *data, size_t size,
-                           an_error *err)
+                           size_t id_bytes, an_error *err)
 {
-    if (size % 2)
+    if (size % id_bytes)
         return an_fail(err, AN_EFORMAT,
-                       "%s: ids of 2 bytes each, but the file has %zu bytes",
-                       t->path, size);
+                       "%s: ids of %zu bytes each, but the file has %zu bytes",
+                       t->path, id_bytes, size);
     t->ids = data;
-    t->n = (int64_t)(size / 2);
-    t->id_bytes = 2;
+    t->n = (int64_t)(size / id_bytes);
+    t->id_bytes = (int)id_bytes;
     return AN_OK;
 }
 
@@ -68,15 +64,12 @@ an_status an_tokens_parse(const char *path, const void *data, size_t size,
     an_tokens t = {.path = path, .kind = AN_DATA_TOKENS};
     uint32_t magic = size >= 4 ? read_u32(data) : 0;
     an_status s = AN_OK;
-    if (magic == SHARD_MAGIC) {
+    if (magic == AN_SHARD_MAGIC || magic == AN_SHARD_MAGIC_32) {
         s = parse_shard(&t, data, size, err);
-    } else if (magic == SHARD_MAGIC_32) {
-        s = an_fail(err, AN_EUNSUPPORTED,
-                    "%s: a token shard of 32-bit ids (magic %d); %d with "
-                    "16-bit ids is read",
-                    path, SHARD_MAGIC_32, SHARD_MAGIC);
     } else if (ends_in(path, ".bin") || ends_in(path, ".u16")) {
-        s = parse_raw(&t, data, size, err);
+        s = parse_raw(&t, data, size, 2, err);
+    } else if (ends_in(path, ".u32")) {
+        s = parse_raw(&t, data, size, 4, err);
     } else {
         t.kind = AN_DATA_TEXT;
         t.ids = data;
@@ -113,9 +106,14 @@ an_status an_tokens_read(const an_tokens *t, int64_t begin, int64_t n,
     if (t->id_bytes == 1)
         for (int64_t i = 0; i < n; i++)
             out[i] = p[i];
-    else
+    else if (t->id_bytes == 2)
         for (int64_t i = 0; i < n; i++)
             out[i] = p[2 * i] | (int32_t)p[2 * i + 1] << 8;
+    else
+        for (int64_t i = 0; i < n; i++) {
+            uint32_t id = read_u32(p + 4 * i);
+            out[i] = id > INT32_MAX ? INT32_MAX : (int32_t)id;
+        }
     for (int64_t i = 0; i < n; i++)
         if (out[i] > most) most = out[i];
     if (most < vocab_size) return AN_OK;

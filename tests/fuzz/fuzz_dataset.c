@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const names[] = {"x.bin", "x.u16", "x.txt", "x"};
+    static const char *const names[] = {"x.bin", "x.u16", "x.txt", "x.u32"};
     if (size == 0) return 0;
     an_error err = {0};
     an_tokens t;

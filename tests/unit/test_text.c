@@ -252,7 +252,7 @@ static void test_bad_shards(void **state)
     expect_parse("x", data, size, AN_EFORMAT,
                  "version of the token shard is 2");
     data[0] = 20240801 & 0xff, data[1] = 20240801 >> 8 & 0xff;
-    expect_parse("x", data, size, AN_EUNSUPPORTED, "32-bit ids");
+    expect_parse("x", data, size, AN_EFORMAT, "is 2, expected 7");
     expect_parse("x.bin", data + 1024, 3, AN_EFORMAT, "3 bytes");
     expect_parse("x.txt", data + 1024, 3, AN_OK, "");
 }
