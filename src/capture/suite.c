@@ -79,8 +79,8 @@
             "z = matmul(x = x, y = y, " transposes ")"                         \
     }
 #define PLAIN "transpose_x = false, transpose_y = false"
-/* Moves keep patterns: every one of them passes. A move alone is refused (R-10),
- * so that another op stands before it. */
+/* Moves keep patterns: every one of them passes. A move alone is refused
+ * (R-10), so that another op stands before it. */
 #define MOVE(name, form)                                                       \
     {                                                                          \
         AN_PROBE_VALUES, "move/" name, "are patterns kept",                    \
