@@ -12,9 +12,10 @@
 
 typedef struct an_model an_model;
 
-/* config.json with Hugging Face's key names (model_type "llama"), or one of
- * the presets by name: small, base, layer768, stories110m. `vocab_size` above
- * 0 overrides the configuration's (the tokenizer decides). */
+/* config.json with Hugging Face's key names (model_type llama, mistral, qwen2,
+ * qwen3 or gpt2), a folder that has one, or one of the presets by name: small,
+ * base, layer768, stories110m. `vocab_size` above 0 overrides the
+ * configuration's (the tokenizer decides). */
 AN_API an_status an_model_open(const char *preset_or_path, int64_t vocab_size,
                                an_model **out, an_error *err);
 AN_API void an_model_free(an_model *model);
@@ -24,9 +25,10 @@ AN_API an_status an_model_config_text(const an_model *model, char **text,
 
 typedef struct an_model_facts {
     int64_t vocab_size, width, hidden, n_layers, n_heads, n_kv_heads, head_dim;
-    int64_t sequence; /* max_position_embeddings: default sequence */
-    int64_t n_params; /* tied ones once */
-    bool tied;        /* classifier shares the embedding */
+    int64_t sequence;  /* max_position_embeddings: default sequence */
+    int64_t positions; /* learned ones: the longest sequence; 0: none */
+    int64_t n_params;  /* tied ones once */
+    bool tied;         /* classifier shares the embedding */
 } an_model_facts;
 AN_API void an_model_get_facts(const an_model *model, an_model_facts *out);
 
@@ -34,7 +36,8 @@ AN_API void an_model_get_facts(const an_model *model, an_model_facts *out);
 typedef struct an_param_part {
     const char *name; /* "model.layers.0.self_attn.q_proj.weight" */
     int64_t row, rows;
-    int file_rank; /* 1 for norms, else 2: [rows, columns] */
+    int file_rank;   /* 1 for norms and biases, else 2: [rows, columns] */
+    bool transposed; /* in files [columns, rows] */
 } an_param_part;
 
 /* One trained tensor: what the optimizer sees. */
@@ -45,12 +48,14 @@ typedef struct an_model_param {
     int layer;        /* -1: not of a layer */
     int block;        /* index in the layer's blocks; AN_BLOCK_HEAD, _EMBED */
     an_shape shape;   /* as at the port, dtype fp32: [1,1,O,C], [1,D,1,1] */
-    int64_t rows, columns; /* the same numbers as a matrix */
-    bool decay;            /* weight decay applies */
-    double init_std;       /* normal; 0: all ones */
+    int64_t rows, columns;      /* the same numbers as a matrix */
+    bool decay;                 /* weight decay applies */
+    double init_mean, init_std; /* of first values: normal; 0: the mean */
     const an_param_part *parts;
     int n_parts;
 } an_model_param;
+/* EMBED: "embed" [V, D] by token, and where a model has it "positions" [P, D]
+ * by position in the sequence; x of layer 0 is their rows' sum. */
 enum { AN_BLOCK_HEAD = -1, AN_BLOCK_EMBED = -2 };
 AN_API int an_model_n_params(const an_model *model);
 AN_API const an_model_param *an_model_param_at(const an_model *model, int i);

@@ -38,8 +38,11 @@ AN_API const char *an_weight_mode_name(an_weight_mode mode);
 typedef struct an_train_options {
     const char *const *data; /* files, or the one word "random" */
     int n_data;
-    const char *model;  /* preset or config.json; NULL: "small" */
-    const char *engine; /* "auto", "soft", "soft:m4", "cpu" */
+    const char *model; /* preset or config.json; NULL: "small", or init's */
+    const char *init;  /* run folder, or another tool's model, whose weights a
+                          new run begins with; NULL: random ones */
+    const char *tokenizer; /* of text; NULL: init's, else "bytes" */
+    const char *engine;    /* "auto", "soft", "soft:m4", "cpu" */
     an_numerics numerics;
     const char *out;  /* run folder; NULL: nothing is written */
     bool fresh;       /* a run that is there is replaced, not resumed */
@@ -144,10 +147,14 @@ typedef bool an_sample_fn(void *ctx, const char *bytes, size_t size);
 AN_API an_status an_trainer_sample(an_trainer *t, const an_sample_options *o,
                                    an_sample_fn *put, void *ctx, an_error *err);
 
-/* A trained model from a run folder, for generation and evaluation. */
+/* A trained model, for generation and evaluation. */
 typedef struct an_runner an_runner;
 typedef struct an_runner_options {
-    const char *checkpoint; /* a run folder, or a step's folder in it */
+    /* A run folder, or a step's folder in it; a folder of Hugging Face's; a
+     * file: safetensors beside its config.json, GGUF, llama2.c's, llm.c's GPT-2
+     * or maderix's BLZT. */
+    const char *checkpoint;
+    const char *tokenizer; /* NULL: the one beside it */
     const char *engine;
     an_numerics numerics;
     int threads;

@@ -326,6 +326,9 @@ static an_status make_entry(const an_st_tensor *t, size_t *offset, json_t **out,
         !bytes_of_shape(t, element->bytes, &bytes) || bytes != t->size_bytes)
         return an_fail(err, AN_EINVAL, "%s: %zu bytes do not fit the shape",
                        t->name, t->size_bytes);
+    if (t->transposed && t->rank != 2)
+        return an_fail(err, AN_EINVAL, "%s: rank %d, expected 2", t->name,
+                       t->rank);
     if (bytes > (size_t)INT64_MAX - *offset)
         return an_fail(err, AN_EINVAL, "%s: file too large", t->name);
     json_t *shape = json_array();
@@ -445,6 +448,30 @@ static an_status print_header(const json_t *root, struct text *text,
     return AN_OK;
 }
 
+/* Rows of the transpose of data, as many at a time as fit a small buffer. */
+static an_status put_transposed(an_writer *w, const an_st_tensor *t,
+                                an_error *err)
+{
+    size_t rows = (size_t)t->shape[0], columns = (size_t)t->shape[1];
+    size_t size = element_of_dtype(t->dtype)->bytes;
+    size_t strip = ((size_t)1 << 20) / (columns * size + 1) + 1;
+    unsigned char *buffer = an_alloc_array(strip * columns, size);
+    if (!buffer) return fail_memory(err, t->name);
+    an_status s = AN_OK;
+    for (size_t r = 0; s == AN_OK && r < rows; r += strip) {
+        size_t n = rows - r < strip ? rows - r : strip;
+        for (size_t c = 0; c < columns; c++)
+            for (size_t k = 0; k < n; k++)
+                memcpy(buffer + (k * columns + c) * size,
+                       (const unsigned char *)t->data +
+                           (c * rows + r + k) * size,
+                       size);
+        s = an_writer_put(w, buffer, n * columns * size, err);
+    }
+    an_free(buffer);
+    return s;
+}
+
 an_status an_st_save(const char *path, const an_st_tensor *tensors, int n,
                      const char *const *metadata, an_error *err)
 {
@@ -460,7 +487,9 @@ an_status an_st_save(const char *path, const an_st_tensor *tensors, int n,
     if ((s = an_writer_open(path, &w, err)) != AN_OK) goto out;
     s = an_writer_put(w, header.bytes, header.size, err);
     for (int i = 0; i < n && s == AN_OK; i++)
-        s = an_writer_put(w, tensors[i].data, tensors[i].size_bytes, err);
+        s = tensors[i].transposed
+                ? put_transposed(w, &tensors[i], err)
+                : an_writer_put(w, tensors[i].data, tensors[i].size_bytes, err);
     if (s == AN_OK)
         s = an_writer_commit(w, err);
     else

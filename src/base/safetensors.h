@@ -19,6 +19,8 @@ typedef struct an_st_tensor {
     /* Aligned to its element. Read: the an_st's; written: the caller's. */
     const void *data;
     size_t size_bytes;
+    /* Written only: data is the transpose, [shape[1], shape[0]]. */
+    bool transposed;
 } an_st_tensor;
 
 typedef struct an_st an_st;

@@ -17,11 +17,19 @@ typedef struct values {
 static const an_option options[] = {
     {.section = "Options",
      .name = "checkpoint",
-     .metavar = "DIR",
+     .metavar = "PATH",
      .type = AN_OPTION_TEXT,
      .required = true,
      AN_AT(values, runner.checkpoint),
-     .help = "run folder, or one step's folder in it"},
+     .help = "run folder, or one step's folder in it; a folder of Hugging "
+             "Face's; or a file (safetensors, GGUF, llama2.c's or llm.c's "
+             ".bin, BLZT)"},
+    {.name = "tokenizer",
+     .metavar = "FILE",
+     .type = AN_OPTION_TEXT,
+     .preset = "the one beside the model",
+     AN_AT(values, runner.tokenizer),
+     .help = "a tokenizer's file, or the word bytes"},
     {.name = "data",
      .metavar = "FILE...",
      .type = AN_OPTION_WORDS,

@@ -7,6 +7,7 @@
 #include "cli/terminal.h"
 
 #include "anemone/train.h"
+#include "base/clock.h"
 
 #include <string.h>
 
@@ -15,16 +16,25 @@ typedef struct values {
     an_words stops;
     bool silent;
     an_sample_options sample;
+    bool quiet;
 } values;
 
 static const an_option options[] = {
     {.section = "Options",
      .name = "checkpoint",
-     .metavar = "DIR",
+     .metavar = "PATH",
      .type = AN_OPTION_TEXT,
      .required = true,
      AN_AT(values, runner.checkpoint),
-     .help = "run folder, or one step's folder in it"},
+     .help = "run folder, or one step's folder in it; a folder of Hugging "
+             "Face's; or a file (safetensors, GGUF, llama2.c's or llm.c's "
+             ".bin, BLZT)"},
+    {.name = "tokenizer",
+     .metavar = "FILE",
+     .type = AN_OPTION_TEXT,
+     .preset = "the one beside the model",
+     AN_AT(values, runner.tokenizer),
+     .help = "a tokenizer's file, or the word bytes"},
     {.name = "prompt",
      .metavar = "TEXT",
      .type = AN_OPTION_TEXT,
@@ -90,6 +100,10 @@ static const an_option options[] = {
      .max = 9007199254740992.0,
      AN_AT(values, sample.seed),
      .help = "the same seed makes the same text"},
+    {.name = "quiet",
+     .type = AN_OPTION_FLAG,
+     AN_AT(values, quiet),
+     .help = "write the text and nothing else"},
     AN_ENGINE_ROWS(values, runner.engine, silent, runner.numerics,
                    runner.threads),
 };
@@ -104,11 +118,13 @@ typedef struct stream {
     an_terminal terminal;
     an_clean clean;
     char last;
+    int64_t pieces; /* tokens that were made */
 } stream;
 
 static bool put(void *ctx, const char *bytes, size_t size)
 {
     stream *out = ctx;
+    out->pieces++;
     if (size == 0) return true;
     if (out->terminal.live)
         an_clean_print(&out->clean, bytes, size, stdout);
@@ -124,6 +140,14 @@ static void end(stream *out)
     if (!out->terminal.live) return;
     fwrite(rest, 1, an_clean_end(&out->clean, rest), stdout);
     if (out->last != '\n') putchar('\n');
+}
+
+/* To people alone: on stderr, when that is a terminal. */
+static void print_speed(const stream *out, double seconds)
+{
+    if (out->pieces < 1 || seconds <= 0 || !an_terminal_of(stderr).live) return;
+    fprintf(stderr, "%lld tokens, %.1f tokens/s\n", (long long)out->pieces,
+            (double)out->pieces / seconds);
 }
 
 static int generate(const an_call *call, const void *v)
@@ -144,8 +168,11 @@ static int generate(const an_call *call, const void *v)
         an_sample_options sample = o->sample;
         sample.stops = o->stops.items;
         sample.n_stops = o->stops.n;
+        double started = an_clock();
+        out.pieces = 0;
         s = an_runner_sample(runner, &sample, put, &out, &err);
         end(&out);
+        if (s == AN_OK && !o->quiet) print_speed(&out, an_clock() - started);
     }
     an_runner_close(runner);
     return s == AN_OK ? 0 : an_call_fail(call, &err);

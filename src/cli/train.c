@@ -47,9 +47,24 @@ static const an_option options[] = {
     {.name = "model",
      .metavar = "NAME",
      .type = AN_OPTION_TEXT,
+     .preset = "small",
      AN_AT(values, o.model),
      .help = "small, base, layer768, stories110m, or the path of a config.json "
              "with Hugging Face's keys"},
+    {.name = "init",
+     .metavar = "PATH",
+     .type = AN_OPTION_TEXT,
+     .preset = "random weights",
+     AN_AT(values, o.init),
+     .help = "model whose weights a new run begins with: a folder of Hugging "
+             "Face's, a run, or a file (safetensors, GGUF, llama2.c's or "
+             "llm.c's .bin, BLZT)"},
+    {.name = "tokenizer",
+     .metavar = "FILE",
+     .type = AN_OPTION_TEXT,
+     .preset = "that of --init, else bytes",
+     AN_AT(values, o.tokenizer),
+     .help = "of the text: a tokenizer's file, or the word bytes"},
     {.name = "seq",
      .metavar = "N",
      .type = AN_OPTION_INT,
@@ -338,7 +353,9 @@ typedef struct session {
 /* "small", or of a path the file's or its folder's name. */
 static void name_model(session *s)
 {
-    const char *path = s->o.model != NULL ? s->o.model : "small";
+    const char *path = s->o.model != NULL  ? s->o.model
+                       : s->o.init != NULL ? s->o.init
+                                           : "small";
     const char *end = path + strlen(path), *slash = strrchr(path, '/');
     if (slash != NULL && strcmp(slash, "/config.json") == 0) end = slash;
     const char *start = end;

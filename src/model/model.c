@@ -4,24 +4,28 @@
 #include "model/model.h"
 
 #include "base/alloc.h"
-#include "mil/emit.h"
+#include "model/parts.h"
+
+an_status an_model_new(const an_config *config, an_model **out, an_error *err)
+{
+    an_model *m = an_alloc(sizeof *m);
+    if (!m) return an_fail(err, AN_ENOMEM, "model: no memory");
+    an_arena_init(&m->arena);
+    m->config = *config;
+    an_status s = an_model_list_params(m, err);
+    if (s == AN_OK)
+        *out = m;
+    else
+        an_model_free(m);
+    return s;
+}
 
 an_status an_model_open(const char *preset_or_path, int64_t vocab_size,
                         an_model **out, an_error *err)
 {
     an_config config;
     an_status s = an_config_open(preset_or_path, vocab_size, &config, err);
-    if (s != AN_OK) return s;
-    an_model *m = an_alloc(sizeof *m);
-    if (!m) return an_fail(err, AN_ENOMEM, "model: no memory");
-    an_arena_init(&m->arena);
-    m->config = config;
-    s = an_model_list_params(m, err);
-    if (s == AN_OK)
-        *out = m;
-    else
-        an_model_free(m);
-    return s;
+    return s == AN_OK ? an_model_new(&config, out, err) : s;
 }
 
 void an_model_free(an_model *model)
@@ -36,27 +40,32 @@ void an_model_get_facts(const an_model *model, an_model_facts *out)
     *out = model->config.facts;
 }
 
+static const an_block_row *block_row(const an_model *model, int block)
+{
+    return model->config.architecture->block(&model->config, block);
+}
+
 int an_model_n_blocks(const an_model *model)
 {
-    (void)model;
     int n = 0;
-    while (an_llama_block(n))
+    while (block_row(model, n))
         n++;
     return n;
 }
 
 const char *an_model_block_name(const an_model *model, int block)
 {
-    (void)model;
-    const an_block_row *row = an_llama_block(block);
+    const an_block_row *row = block_row(model, block);
     return row ? row->name : NULL;
 }
 
-static an_status check_request(int block, an_dtype x_dtype, an_dtype dtype,
-                               int64_t batch, int64_t sequence, an_error *err)
+static an_status check_request(const an_model *model, int block,
+                               an_dtype x_dtype, an_dtype dtype, int64_t batch,
+                               int64_t sequence, an_error *err)
 {
     const int64_t most = (int64_t)1 << 24;
-    if (!an_llama_block(block))
+    const an_model_facts *f = &model->config.facts;
+    if (!block_row(model, block))
         return an_fail(err, AN_EINVAL, "model: there is no block %d", block);
     if (dtype > AN_FP64 || x_dtype > AN_FP64)
         return an_fail(err, AN_EINVAL,
@@ -67,6 +76,11 @@ static an_status check_request(int block, an_dtype x_dtype, an_dtype dtype,
                        "model: %lld sequences of %lld, expected 1 to %lld "
                        "positions in all",
                        (long long)batch, (long long)sequence, (long long)most);
+    if (f->positions > 0 && sequence > f->positions)
+        return an_fail(err, AN_EINVAL,
+                       "model: sequences of %lld, but the model has %lld "
+                       "positions",
+                       (long long)sequence, (long long)f->positions);
     return AN_OK;
 }
 
@@ -88,9 +102,10 @@ an_status an_model_block(const an_model *model, int block, an_dtype x_dtype,
                          an_dtype dtype, int64_t batch, int64_t sequence,
                          an_block *out, an_error *err)
 {
-    an_status s = check_request(block, x_dtype, dtype, batch, sequence, err);
+    an_status s =
+        check_request(model, block, x_dtype, dtype, batch, sequence, err);
     if (s != AN_OK) return s;
-    const an_block_row *row = an_llama_block(block);
+    const an_block_row *row = block_row(model, block);
     an_block_frame f = {.config = &model->config,
                         .dtype = dtype,
                         .batch = batch,

@@ -5,10 +5,28 @@
 #include "anemone/model.h"
 
 #include "base/arena.h"
+#include "base/json.h"
+
+typedef struct an_architecture an_architecture;
+
+/* How the angles of RoPE are stretched. */
+typedef enum an_rope_kind {
+    AN_ROPE_DEFAULT,
+    AN_ROPE_LINEAR, /* every frequency divided by `factor` */
+    AN_ROPE_LLAMA3, /* low frequencies divided, middle ones in between */
+} an_rope_kind;
+typedef struct an_rope {
+    an_rope_kind kind;
+    double theta, factor, low, high; /* low, high: waves in `original` */
+    double original;                 /* positions before stretching */
+} an_rope;
 
 typedef struct an_config {
+    const an_architecture *architecture;
     an_model_facts facts; /* n_params is 0 until the parameters are listed */
-    double norm_epsilon, rope_theta, initializer_range;
+    double norm_epsilon, initializer_range;
+    an_rope rope; /* of Llama's kin */
+    const struct an_llama_variant *variant;
 } an_config;
 
 struct an_model {
@@ -18,19 +36,10 @@ struct an_model {
     int n_params;
 };
 
-/* A preset by name, or a config.json. */
-an_status an_config_open(const char *preset_or_path, int64_t vocab_size,
-                         an_config *out, an_error *err);
-/* Lists the parameters of model->config in model->params. */
-an_status an_model_list_params(an_model *model, an_error *err);
+/* ---- architectures: one row each, in a file of its own ---- */
 
-/* What the parts of a block are built from. */
-typedef struct an_block_frame {
-    an_builder *b;
-    const an_config *config;
-    an_dtype dtype;
-    int64_t batch, sequence, columns; /* columns = batch x sequence */
-} an_block_frame;
+typedef struct an_lister an_lister;
+typedef struct an_block_frame an_block_frame;
 
 /* A kind of block: `build` declares its parameters but x, and its result. */
 typedef struct an_block_row {
@@ -40,7 +49,92 @@ typedef struct an_block_row {
     int n_taps, n_stops, n_cuts;
 } an_block_row;
 
-/* Block 0, 1, ... of a layer, or AN_BLOCK_HEAD; NULL: no such block. */
-const an_block_row *an_llama_block(int block);
+struct an_architecture {
+    /* Whether a config.json's model_type is of this architecture. */
+    bool (*serves)(const char *model_type);
+    an_status (*read_config)(const json_t *file, const char *path, an_config *c,
+                             an_error *err);
+    /* config.json's text; `size` is AN_CONFIG_ROOM. */
+    void (*write_config)(const an_config *c, char *out, size_t size);
+    void (*list_params)(an_lister *l);
+    /* Block 0, 1, ... of a layer, or AN_BLOCK_HEAD; NULL: no such block. */
+    const an_block_row *(*block)(const an_config *c, int block);
+};
+extern const an_architecture an_architecture_llama, an_architecture_gpt2;
+
+/* ---- configurations ---- */
+
+/* A preset by name, a config.json, or a folder that has one. */
+an_status an_config_open(const char *preset_or_path, int64_t vocab_size,
+                         an_config *out, an_error *err);
+/* config.json's text that is parsed already; `path` is for errors. */
+an_status an_config_read(const json_t *file, const char *path, an_config *out,
+                         an_error *err);
+
+/* Keys that change the function, with the one value (as JSON) that is served;
+ * null is served too where `null` is set. */
+typedef struct an_fixed_key {
+    const char *key, *value;
+    bool null;
+} an_fixed_key;
+an_status an_config_fixed(const json_t *file, const an_fixed_key *keys, int n,
+                          const char *path, an_error *err);
+/* An integer from 1 to `most`. One that is 0 before must be in the file; else
+ * a missing one, or null, leaves it. */
+typedef struct an_int_key {
+    const char *key;
+    int64_t most;
+    int64_t *out;
+} an_int_key;
+an_status an_config_ints(const json_t *file, const an_int_key *keys, int n,
+                         const char *path, an_error *err);
+an_status an_config_real(const json_t *file, const char *key, double least,
+                         double most, const char *path, double *out,
+                         an_error *err);
+/* The shortest decimal that reads back to x, with a point or an exponent. */
+enum { AN_CONFIG_ROOM = 2048 };
+typedef struct an_real_text {
+    char text[32];
+} an_real_text;
+an_real_text an_config_real_text(double x);
+/* The function's sizes fit each other: heads among key-value heads, ... */
+an_status an_config_sizes(const an_model_facts *f, const char *path,
+                          an_error *err);
+
+/* A model of a configuration that came from elsewhere. */
+an_status an_model_new(const an_config *config, an_model **out, an_error *err);
+
+/* ---- parameters ---- */
+
+/* A tensor of a weight file: its name after the layer's, and its rows. */
+typedef struct an_part_spec {
+    const char *name;
+    int64_t rows;
+} an_part_spec;
+
+typedef enum an_part_order { AN_ROWS_FIRST, AN_COLUMNS_FIRST } an_part_order;
+
+struct an_lister {
+    const an_config *config;
+    const char *layer_prefix; /* "model.layers": of files' names */
+    an_part_order order;      /* of matrices of blocks in files */
+    an_model *model;
+    int capacity;
+    bool failed; /* no memory */
+};
+/* Adds a parameter that the block's function calls `port`: a vector of the
+ * parts' rows (first values `mean`), or a matrix. Its name is
+ * "layers.3.<name>", or the name alone for layer -1. */
+void an_list_vector(an_lister *l, int layer, int block, const char *name,
+                    const char *port, double mean, const an_part_spec *parts,
+                    int n_parts);
+void an_list_matrix(an_lister *l, int layer, int block, const char *port,
+                    int64_t columns, double std, const an_part_spec *parts,
+                    int n_parts);
+/* initializer_range, divided by sqrt(2 L) for matrices whose product is added
+ * to the residual stream. */
+double an_list_residual_std(const an_config *c);
+/* Lists the parameters of model->config in model->params. */
+an_status an_model_list_params(an_model *model, an_error *err);
 
 #endif

@@ -113,6 +113,17 @@ an_status an_checkpoint_load(const char *folder, an_st **model, an_st **state,
     return s;
 }
 
+bool an_checkpoint_is_run(const char *folder)
+{
+    char target[AN_RUN_NAME] = "";
+    if (!an_path_is_folder(folder) ||
+        strlen(folder) >= AN_RUN_PATH - AN_RUN_NAME)
+        return false;
+    an_run_path lock = an_run_join(folder, ".lock");
+    an_run_link_read(folder, MODEL, target, sizeof target);
+    return strcmp(target, MODEL_LINK) == 0 || an_path_exists(lock.text);
+}
+
 /* ---- links ---- */
 
 static void name_step(int64_t step, char *name, size_t size)

@@ -38,6 +38,9 @@ an_status an_run_load(an_run *run, int64_t *step, an_st **model, an_st **state,
 an_status an_checkpoint_load(const char *folder, an_st **model, an_st **state,
                              an_error *err);
 
+/* Whether a folder is a run's, not a step's in it nor another tool's. */
+bool an_checkpoint_is_run(const char *folder);
+
 typedef struct an_checkpoint {
     int64_t step;
     const an_st_tensor *model, *state;

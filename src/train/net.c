@@ -43,10 +43,13 @@ static an_status new_arrays(an_net *net, int n_layers, an_error *err)
     net->blocks = an_alloc_array((size_t)net->n_placed, sizeof *net->blocks);
     net->inputs = an_alloc_array((size_t)net->columns, sizeof(int32_t));
     net->targets = an_alloc_array((size_t)net->columns, sizeof(int32_t));
+    net->positions = an_alloc_array((size_t)net->columns, sizeof(int32_t));
     net->partial = an_alloc_array((size_t)an_stage_loss_tiles(net->columns),
                                   sizeof(double));
     bool ok = net->scopes && net->forms && net->blocks && net->inputs &&
-              net->targets && net->partial;
+              net->targets && net->positions && net->partial;
+    for (int64_t n = 0; ok && n < net->columns; n++)
+        net->positions[n] = (int32_t)(n % net->o.sequence);
     return ok ? AN_OK : an_net_no_memory(err);
 }
 
@@ -133,6 +136,7 @@ void an_net_free(an_net *net)
     an_arena_fini(&net->arena);
     an_free(net->inputs);
     an_free(net->targets);
+    an_free(net->positions);
     an_free(net->partial);
     an_free(net);
 }

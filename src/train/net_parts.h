@@ -76,6 +76,7 @@ struct an_net {
     size_t n_forward; /* stages before the loss */
     an_stage *loss_only;
     int32_t *inputs, *targets;
+    int32_t *positions; /* of columns in their sequences */
     double *partial;
     float *right[AN_NET_RING];
     an_fence right_fence[AN_NET_RING];

@@ -354,48 +354,63 @@ static an_status add_backward(const place *at, an_error *err)
     return s;
 }
 
-static an_weight *embedding(const an_net *net)
+/* The embedding of tokens ("embed"), or of positions; NULL: there is none. */
+static an_weight *embedding(const an_net *net, const char *port)
 {
-    for (int i = 0; i < net->o.weights->n; i++)
-        if (net->o.weights->list[i].param->block == AN_BLOCK_EMBED)
+    for (int i = 0; i < net->o.weights->n; i++) {
+        const an_model_param *p = net->o.weights->list[i].param;
+        if (p->block == AN_BLOCK_EMBED && strcmp(p->port, port) == 0)
             return &net->o.weights->list[i];
+    }
     return NULL;
 }
 
 static an_status add_embed(an_net *net, const an_binding *x, an_error *err)
 {
     an_stage *s = NULL;
-    an_weight *e = embedding(net);
+    an_weight *e = embedding(net, "embed"), *p = embedding(net, "positions");
     an_status status = new_stage(net, AN_STAGE_EMBED, "embedding", -1, &s, err);
     if (status != AN_OK) return status;
     s->a = weight_matrix(net, e, e->master);
+    if (p) s->b = weight_matrix(net, p, p->master);
     s->out = as_matrix(x, net->columns);
     s->tokens = net->inputs;
+    s->positions = net->positions;
     struct an_fence *fences[] = {an_surface_fence(e->shared),
-                                 an_surface_fence(x->surface)};
-    an_mode modes[] = {AN_READ, AN_WRITE};
-    an_stage_init(s, fences, modes, 2);
+                                 an_surface_fence(x->surface),
+                                 p ? an_surface_fence(p->shared) : NULL};
+    an_mode modes[] = {AN_READ, AN_WRITE, AN_READ};
+    an_stage_init(s, fences, modes, 3);
     return AN_OK;
 }
 
-static an_status add_scatter(const place *at, const an_binding *dx,
-                             an_error *err)
+/* dE or dP += dx0, by tokens or by positions. */
+static an_status scatter(const place *at, const an_binding *dx,
+                         const char *port, const int32_t *rows, an_error *err)
 {
     an_net *net = at->net;
     an_stage *s = NULL;
-    an_weight *e = embedding(net);
-    an_status status =
-        new_stage(net, AN_STAGE_SCATTER, "embedding", -1, &s, err);
+    an_weight *e = embedding(net, port);
+    if (!e) return AN_OK;
+    an_status status = new_stage(net, AN_STAGE_SCATTER, port, -1, &s, err);
     if (status != AN_OK) return status;
     s->a = as_matrix(dx, net->columns);
     s->a.rows = e->param->columns;
     s->out = weight_matrix(net, e, e->grad);
-    s->tokens = net->inputs;
+    s->tokens = rows;
     struct an_fence *fences[] = {an_surface_fence(dx->surface), &e->grad_fence};
     an_mode modes[] = {AN_READ, AN_UPDATE};
     an_stage_init(s, fences, modes, 2);
     s->watch_a = watch_of(at, dx->name, s->a.dtype);
     return watch_stage(net, s, err);
+}
+
+static an_status add_scatter(const place *at, const an_binding *dx,
+                             an_error *err)
+{
+    const an_net *net = at->net;
+    an_status s = scatter(at, dx, "embed", net->inputs, err);
+    return s == AN_OK ? scatter(at, dx, "positions", net->positions, err) : s;
 }
 
 static void init_loss(an_net *net, an_stage *s, const an_binding *logits)

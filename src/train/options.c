@@ -8,7 +8,6 @@
 an_train_options an_train_defaults(void)
 {
     return (an_train_options){.engine = "auto",
-                              .model = "small",
                               .steps = 1000,
                               .accum = 1,
                               .lr_min = 0.1,

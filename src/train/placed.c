@@ -66,6 +66,19 @@ an_status an_placed_net(const an_placed *p, int64_t batch, int64_t sequence,
     return an_net_new(&o, out, err);
 }
 
+an_status an_placed_check_tokenizer(const an_placed *p, an_error *err)
+{
+    if (!p->tokenizer)
+        return an_fail(err, AN_EUNSUPPORTED,
+                       "tokenizer: there is none beside the model: give one "
+                       "with --tokenizer");
+    int64_t n = an_tokenizer_vocab_size(p->tokenizer);
+    if (n <= p->model_facts.vocab_size) return AN_OK;
+    return an_fail(err, AN_EUNSUPPORTED,
+                   "tokenizer: %lld ids, but the model's vocabulary is %lld",
+                   (long long)n, (long long)p->model_facts.vocab_size);
+}
+
 an_status an_evaluate_windows(an_net *net, const an_dataset *d, an_split split,
                               int64_t n, int64_t batch, int64_t sequence,
                               double *loss, an_error *err)

@@ -35,6 +35,10 @@ an_status an_placed_net(const an_placed *p, int64_t batch, int64_t sequence,
                         an_net_use use, an_weight_mode mode, double loss_scale,
                         an_net **out, an_error *err);
 
+/* Whether text can be made: AN_EUNSUPPORTED without a tokenizer, and with one
+ * that has more ids than the model. */
+an_status an_placed_check_tokenizer(const an_placed *p, an_error *err);
+
 /* Text from a net of one sequence. */
 an_status an_sample_text(an_net *net, const an_tokenizer *tokenizer,
                          int64_t sequence, const an_sample_options *o,

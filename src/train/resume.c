@@ -180,14 +180,25 @@ static an_status read_pending(an_trainer *t, const an_st *st, an_error *err)
     return s;
 }
 
+static an_status load_kind(an_trainer *t, an_weights_what what,
+                           const char *prefix, const an_st *st, an_error *err)
+{
+    an_weight_file *source = NULL;
+    an_status s = an_weight_file_of_st(st, prefix, NULL, &source, err);
+    if (s == AN_OK)
+        s = an_weights_load(t->placed.weights, what, t->placed.model, source,
+                            err);
+    an_weight_file_close(source);
+    return s;
+}
+
 static an_status load_weights(an_trainer *t, const an_st *model,
                               const an_st *state, an_error *err)
 {
-    an_weights *w = t->placed.weights;
-    an_status s = an_weights_load(w, AN_WEIGHTS_MASTER, "", model, err);
-    if (s == AN_OK) s = an_weights_load(w, AN_WEIGHTS_M, "m.", state, err);
-    if (s == AN_OK) s = an_weights_load(w, AN_WEIGHTS_V, "v.", state, err);
-    if (s == AN_OK) an_weights_publish(w);
+    an_status s = load_kind(t, AN_WEIGHTS_MASTER, "", model, err);
+    if (s == AN_OK) s = load_kind(t, AN_WEIGHTS_M, "m.", state, err);
+    if (s == AN_OK) s = load_kind(t, AN_WEIGHTS_V, "v.", state, err);
+    if (s == AN_OK) an_weights_publish(t->placed.weights);
     return s;
 }
 

@@ -1,11 +1,11 @@
 /*
- * A trained model from a run folder: generation and evaluation.
+ * A trained model from a run folder or another tool's files: generation and
+ * evaluation.
  */
 #include "train/placed.h"
 
 #include "base/alloc.h"
-#include "base/arena.h"
-#include "train/checkpoint.h"
+#include "train/pretrained.h"
 
 #include <math.h>
 
@@ -16,47 +16,22 @@ struct an_runner {
     an_net *evaluating; /* `batch` sequences */
 };
 
-/* DIR/name, or DIR/../name for a step's folder inside a run folder. */
-static an_status find_file(an_arena *arena, const char *folder,
-                           const char *name, const char **out, an_error *err)
-{
-    const char *here = an_arena_printf(arena, "%s/%s", folder, name);
-    const char *above = an_arena_printf(arena, "%s/../%s", folder, name);
-    if (!here || !above) return an_fail(err, AN_ENOMEM, "runner: no memory");
-    *out = here;
-    if (an_path_exists(here)) return AN_OK;
-    *out = above;
-    if (an_path_exists(above)) return AN_OK;
-    return an_fail(err, AN_EIO, "%s: no %s there: not a run folder", folder,
-                   name);
-}
-
-static an_status open_model(an_placed *p, const char *folder, an_error *err)
-{
-    an_arena arena;
-    const char *config = NULL, *tokenizer = NULL;
-    an_arena_init(&arena);
-    an_status s = find_file(&arena, folder, "config.json", &config, err);
-    if (s == AN_OK)
-        s = find_file(&arena, folder, "tokenizer.json", &tokenizer, err);
-    if (s == AN_OK) s = an_tokenizer_open(tokenizer, &p->tokenizer, err);
-    if (s == AN_OK) s = an_model_open(config, 0, &p->model, err);
-    an_arena_fini(&arena);
-    return s;
-}
-
 static an_status load(an_runner *r, const an_runner_options *o, an_error *err)
 {
-    an_st *st = NULL;
-    an_status s = open_model(&r->placed, o->checkpoint, err);
-    if (s == AN_OK) s = an_checkpoint_load(o->checkpoint, &st, NULL, err);
-    if (s == AN_OK)
-        s = an_placed_open(&r->placed, o->engine, o->numerics, o->threads,
+    an_pretrained from;
+    an_placed *p = &r->placed;
+    an_status s = an_pretrained_open(o->checkpoint, o->tokenizer, &from, err);
+    if (s == AN_OK) {
+        p->model = from.model;
+        p->tokenizer = from.tokenizer;
+        from.model = NULL;
+        from.tokenizer = NULL;
+        s = an_placed_open(p, o->engine, o->numerics, o->threads,
                            AN_WEIGHTS_RUN, err);
-    if (s == AN_OK && o->dump) s = an_dump_open(o->dump, &r->placed.dump, err);
-    if (s == AN_OK)
-        s = an_weights_load(r->placed.weights, AN_WEIGHTS_MASTER, "", st, err);
-    an_st_close(st);
+    }
+    if (s == AN_OK && o->dump) s = an_dump_open(o->dump, &p->dump, err);
+    if (s == AN_OK) s = an_pretrained_load(&from, p->model, p->weights, err);
+    an_pretrained_close(&from);
     return s;
 }
 
@@ -89,7 +64,8 @@ void an_runner_close(an_runner *r)
 an_status an_runner_sample(an_runner *r, const an_sample_options *o,
                            an_sample_fn *put, void *ctx, an_error *err)
 {
-    an_status s = AN_OK;
+    an_status s = an_placed_check_tokenizer(&r->placed, err);
+    if (s != AN_OK) return s;
     if (!r->sampling)
         s = an_placed_net(&r->placed, 1, r->sequence, AN_NET_FORWARD,
                           AN_WEIGHT_STREAM, 1.0, &r->sampling, err);

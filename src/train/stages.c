@@ -91,25 +91,24 @@ void an_stage_peak(const an_stage *s, an_peak_of what, an_peak *peak)
 
 /* ---- embedding ---- */
 
-/* x0[d, n] = E[token[n], d], rounded to x0's type. */
+/* x0[d, n] = E[token[n], d] (+ P[position[n], d]), rounded once to x0's type.
+ */
 static void embed_tile(const an_stage *s, int64_t begin, int64_t end)
 {
     for (int64_t d = 0; d < s->out.rows; d++) {
         void *to = row(&s->out, d);
         for (int64_t n = begin; n < end; n++) {
-            const void *from = row(&s->a, s->tokens[n]);
+            double x = load(&s->a, row(&s->a, s->tokens[n]), d);
+            if (s->b.data) x += load(&s->b, row(&s->b, s->positions[n]), d);
             switch (s->out.dtype) {
             case AN_FP16:
-                ((uint16_t *)to)[n] =
-                    s->a.dtype == AN_FP32
-                        ? an_half_from_float(((const float *)from)[d])
-                        : an_half_from_double(((const double *)from)[d]);
+                ((uint16_t *)to)[n] = an_half_from_double(x);
                 break;
             case AN_FP32:
-                ((float *)to)[n] = (float)load(&s->a, from, d);
+                ((float *)to)[n] = (float)x;
                 break;
             default:
-                ((double *)to)[n] = load(&s->a, from, d);
+                ((double *)to)[n] = x;
             }
         }
     }

@@ -31,7 +31,7 @@ typedef struct an_watch {
 
 typedef enum an_stage_kind {
     AN_STAGE_PROGRAM,   /* an evaluation of an engine */
-    AN_STAGE_EMBED,     /* x0 = E[token], gathered into columns */
+    AN_STAGE_EMBED,     /* x0 = E[token] (+ P[position]), into columns */
     AN_STAGE_LOSS,      /* loss, and logits become dlogits */
     AN_STAGE_LOSS_ONLY, /* loss; logits stay */
     AN_STAGE_CONTRACT,  /* dW += L R */
@@ -48,16 +48,17 @@ typedef struct an_stage {
     an_access access[AN_STAGE_ACCESSES];
     double flops;
     /* Operands by kind:
-     *   EMBED     a = E [V, D], out = x0 [D, N]
+     *   EMBED     a = E [V, D], b = P [P, D] or no data, out = x0 [D, N]
      *   LOSS      out = logits [V, N]
      *   CONTRACT  a = L, b = R, out = dW [M, N] of the trainer
      *   ADD       a = the gradient [M, N], out = dW [M, N]
-     *   SCATTER   a = dx0 [D, N], out = dE [V, D] */
+     *   SCATTER   a = dx0 [D, N], out = dE [V, D], or dP by positions */
     an_matrix a, b, out;
     bool transpose_a, transpose_b;
-    const int32_t *tokens; /* EMBED, SCATTER: [N]; LOSS: targets */
-    double scale;          /* LOSS: of dlogits */
-    double *partial;       /* LOSS: nats per tile */
+    const int32_t *tokens;    /* EMBED, SCATTER: [N]; LOSS: targets */
+    const int32_t *positions; /* EMBED with b: [N] */
+    double scale;             /* LOSS: of dlogits */
+    double *partial;          /* LOSS: nats per tile */
     /* CONTRACT, ADD, SCATTER over fp16: the largest magnitudes of a and b as
      * bits, two per worker, and who they are. */
     int16_t *peaks;

@@ -11,11 +11,41 @@
 
 /* ---- opening ---- */
 
+/* Model and tokenizer of the weights that the run begins with. */
+static an_status open_init(an_trainer *t, an_error *err)
+{
+    an_pretrained *from = &t->init;
+    if (t->o.model)
+        return an_fail(err, AN_EINVAL,
+                       "model: the weights to begin with have one");
+    an_status s = an_pretrained_open(t->o.init, t->o.tokenizer, from, err);
+    if (s != AN_OK) return s;
+    t->placed.model = from->model;
+    t->placed.tokenizer = from->tokenizer;
+    from->model = NULL;
+    from->tokenizer = NULL;
+    return AN_OK;
+}
+
+/* First values: the file's, or random ones. */
+static an_status init_weights(an_trainer *t, an_error *err)
+{
+    an_placed *p = &t->placed;
+    if (!t->init.source)
+        return an_weights_init(p->weights, p->model, t->o.seed, p->pool, err);
+    an_status s = an_pretrained_load(&t->init, p->model, p->weights, err);
+    an_pretrained_close(&t->init);
+    return s;
+}
+
 static an_status open_model(an_trainer *t, an_error *err)
 {
     an_placed *p = &t->placed;
-    an_status s = an_tokenizer_open("bytes", &p->tokenizer, err);
-    if (s == AN_OK)
+    const char *tokenizer = t->o.tokenizer ? t->o.tokenizer : "bytes";
+    an_status s = t->o.init ? open_init(t, err) : AN_OK;
+    if (s == AN_OK && !p->tokenizer)
+        s = an_tokenizer_open(tokenizer, &p->tokenizer, err);
+    if (s == AN_OK && !p->model)
         s = an_model_open(t->o.model ? t->o.model : "small", 0, &p->model, err);
     if (s == AN_OK)
         s = an_placed_open(p, t->o.engine, t->o.numerics, t->o.threads,
@@ -78,9 +108,7 @@ static an_status open_all(an_trainer *t, an_error *err)
 {
     an_status s = open_model(t, err);
     if (s == AN_OK) s = open_data(t, err);
-    if (s == AN_OK)
-        s = an_weights_init(t->placed.weights, t->placed.model, t->o.seed,
-                            t->placed.pool, err);
+    if (s == AN_OK) s = init_weights(t, err);
     if (s != AN_OK) return s;
     t->progress =
         (an_progress){.scale = {.value = t->o.loss_scale}, .best = INFINITY};
@@ -128,6 +156,7 @@ void an_trainer_close(an_trainer *t)
     an_free(t->model_tensors);
     an_free(t->state_tensors);
     an_arena_fini(&t->arena);
+    an_pretrained_close(&t->init);
     an_placed_fini(&t->placed);
     an_free(t);
 }
@@ -372,8 +401,8 @@ an_status an_trainer_save(an_trainer *t, an_error *err)
 an_status an_trainer_sample(an_trainer *t, const an_sample_options *o,
                             an_sample_fn *put, void *ctx, an_error *err)
 {
-    an_status s = AN_OK;
-    if (!t->sampling)
+    an_status s = an_placed_check_tokenizer(&t->placed, err);
+    if (s == AN_OK && !t->sampling)
         s = an_placed_net(&t->placed, 1, t->o.sequence, AN_NET_FORWARD,
                           AN_WEIGHT_STREAM, 1.0, &t->sampling, err);
     if (s != AN_OK) return s;

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "train/checkpoint.h"
 #include "train/placed.h"
+#include "train/pretrained.h"
 #include "train/schedule.h"
 #include "train/update.h"
 
@@ -25,6 +26,7 @@ struct an_trainer {
     an_train_options o; /* defaults filled in */
     double asked_scale; /* loss scale in the options, 0: the default */
     an_placed placed;
+    an_pretrained init; /* open between opening the model and its weights */
     an_dataset *data;
     an_net *net;
     an_net *sampling; /* one sequence, made when first used */

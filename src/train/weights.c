@@ -239,8 +239,10 @@ static void part_tensor(const an_weights *w, const an_weight *x,
     size_t row = (size_t)x->param->columns * an_dtype_size(w->dtype);
     out->dtype = w->dtype;
     out->rank = part->file_rank;
-    out->shape[0] = part->rows;
-    if (part->file_rank == 2) out->shape[1] = x->param->columns;
+    out->transposed = part->transposed;
+    out->shape[0] = part->transposed ? x->param->columns : part->rows;
+    if (part->file_rank == 2)
+        out->shape[1] = part->transposed ? part->rows : x->param->columns;
     out->data = (unsigned char *)memory(x, what) + (size_t)part->row * row;
     out->size_bytes = (size_t)part->rows * row;
 }
@@ -263,75 +265,34 @@ an_status an_weights_tensors(const an_weights *w, an_weights_what what,
     return AN_OK;
 }
 
-static double element(const an_st_tensor *t, size_t i)
+/* One part, row by row into the weight's memory. */
+static void load_part(const an_weights *w, const an_weight *x,
+                      const an_param_part *part, an_weights_what what,
+                      const an_stored_tensor *from)
 {
-    const unsigned char *p =
-        (const unsigned char *)t->data + i * an_dtype_size(t->dtype);
-    double d;
-    float f;
-    uint16_t h;
-    switch (t->dtype) {
-    case AN_FP64:
-        memcpy(&d, p, sizeof d);
-        return d;
-    case AN_FP32:
-        memcpy(&f, p, sizeof f);
-        return (double)f;
-    default:
-        memcpy(&h, p, sizeof h);
-        return t->dtype == AN_FP16 ? an_half_to_double(h)
-                                   : (double)an_bf16_to_float(h);
+    size_t row = (size_t)x->param->columns * an_dtype_size(w->dtype);
+    unsigned char *to =
+        (unsigned char *)memory(x, what) + (size_t)part->row * row;
+    an_stored_axis axis = part->transposed ? AN_STORED_COLUMNS : AN_STORED_ROWS;
+    if (part->file_rank == 1) {
+        an_stored_read(from, AN_STORED_ROWS, 0, w->dtype, to);
+        return;
     }
-}
-
-static an_status load_part(const an_weights *w, const an_weight *x,
-                           const an_param_part *part, an_weights_what what,
-                           const an_st_tensor *from, an_error *err)
-{
-    an_st_tensor to = {0};
-    part_tensor(w, x, part, what, &to);
-    bool fits = from->rank == to.rank;
-    for (int d = 0; fits && d < to.rank; d++)
-        fits = from->shape[d] == to.shape[d];
-    if (!fits)
-        return an_fail(err, AN_EFORMAT,
-                       "%s: the file's shape is not [%lld, %lld]", from->name,
-                       (long long)part->rows, (long long)x->param->columns);
-    if (from->dtype != AN_FP64 && from->dtype != AN_FP32 &&
-        from->dtype != AN_FP16 && from->dtype != AN_BF16)
-        return an_fail(err, AN_EFORMAT, "%s: type is %s, expected a float",
-                       from->name, an_dtype_name(from->dtype));
-    size_t n = (size_t)(part->rows * x->param->columns);
-    size_t at = (size_t)(part->row * x->param->columns);
-    void *data = memory(x, what);
-    if (from->dtype == w->dtype)
-        memcpy((unsigned char *)data + at * an_dtype_size(w->dtype), from->data,
-               from->size_bytes);
-    else if (w->dtype == AN_FP64)
-        for (size_t k = 0; k < n; k++)
-            ((double *)data)[at + k] = element(from, k);
-    else
-        for (size_t k = 0; k < n; k++)
-            ((float *)data)[at + k] = (float)element(from, k);
-    return AN_OK;
+    for (int64_t r = 0; r < part->rows; r++)
+        an_stored_read(from, axis, r, w->dtype, to + (size_t)r * row);
 }
 
 an_status an_weights_load(an_weights *w, an_weights_what what,
-                          const char *prefix, const an_st *st, an_error *err)
+                          const an_model *model, an_weight_file *from,
+                          an_error *err)
 {
-    char name[256];
-    for (int i = 0; i < w->n; i++) {
+    an_status s = an_weight_file_check(from, model, err);
+    for (int i = 0; s == AN_OK && i < w->n; i++) {
         const an_weight *x = &w->list[i];
         for (int p = 0; p < x->param->n_parts; p++) {
             const an_param_part *part = &x->param->parts[p];
-            snprintf(name, sizeof name, "%s%s", prefix, part->name);
-            const an_st_tensor *t = an_st_find(st, name);
-            if (!t)
-                return an_fail(err, AN_EFORMAT, "no tensor '%s' in the file",
-                               name);
-            an_status s = load_part(w, x, part, what, t, err);
-            if (s != AN_OK) return s;
+            load_part(w, x, part, what, an_weight_file_use(from, part->name));
         }
     }
-    return AN_OK;
+    return s;
 }

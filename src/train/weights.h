@@ -15,6 +15,7 @@
 #include "base/pool.h"
 #include "base/arena.h"
 #include "base/safetensors.h"
+#include "model/weight_file.h"
 
 typedef enum an_weights_use { AN_WEIGHTS_RUN, AN_WEIGHTS_TRAIN } an_weights_use;
 
@@ -70,9 +71,10 @@ an_status an_weights_tensors(const an_weights *w, an_weights_what what,
                              const char *prefix, an_arena *arena,
                              an_st_tensor *list, int *n, an_error *err);
 int an_weights_n_tensors(const an_weights *w);
-/* Reads all parts from an open file: every tensor must be there with the right
- * shape; fp16, bf16, fp32 and fp64 are converted. */
+/* Reads all parts: every tensor must be there with the right shape, and no
+ * other; elements are converted. */
 an_status an_weights_load(an_weights *w, an_weights_what what,
-                          const char *prefix, const an_st *st, an_error *err);
+                          const an_model *model, an_weight_file *from,
+                          an_error *err);
 
 #endif

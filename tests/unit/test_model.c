@@ -128,12 +128,20 @@ static void test_refused(void **state)
     const an_status bad = AN_EFORMAT, no = AN_EUNSUPPORTED;
     expect_refused("[]", bad, "object");
     expect_refused("{" SIZES "}", bad, "model_type");
-    expect_refused("{\"model_type\": \"gpt2\", " SIZES "}", no, "model_type");
+    expect_refused("{\"model_type\": \"phi\", " SIZES "}", no, "model_type");
+    expect_refused("{\"model_type\": \"gpt2\", " SIZES "}", bad, "n_embd");
     expect_refused("{\"model_type\": \"llama\"}", bad, "hidden_size");
-    expect_refused(CONFIG(", \"rope_scaling\": {\"factor\": 8.0}"), no,
+    expect_refused(CONFIG(", \"rope_scaling\": {\"type\": \"yarn\"}"), no,
                    "rope_scaling");
+    expect_refused(CONFIG(", \"rope_scaling\": {\"type\": \"linear\"}"), bad,
+                   "factor");
+    expect_refused(CONFIG(", \"rope_parameters\": {\"rope_type\": "
+                          "\"dynamic\", \"factor\": 2.0}"),
+                   no, "rope_parameters");
+    expect_refused(CONFIG(", \"layer_types\": [\"sliding_attention\"]"), no,
+                   "layer_types");
     expect_refused(CONFIG(", \"attention_bias\": true"), no, "attention_bias");
-    expect_refused(CONFIG(", \"sliding_window\": 4096"), no, "sliding_window");
+    expect_refused(CONFIG(", \"sliding_window\": 16"), no, "sliding_window");
     expect_refused(CONFIG(", \"hidden_act\": \"gelu\""), no, "hidden_act");
     expect_refused(CONFIG(", \"num_key_value_heads\": 4"), bad, "divide");
     expect_refused(CONFIG(", \"num_key_value_heads\": 0"), bad,
