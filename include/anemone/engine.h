@@ -117,7 +117,8 @@ AN_API size_t an_program_work_bytes(const an_program *p);
 /* Zeroed, aligned to a page. */
 AN_API an_status an_surface_new(an_engine *engine, size_t size_bytes,
                                 an_surface **out, an_error *err);
-/* Over memory of the caller's, which must outlive it (64-byte aligned). */
+/* Over memory of the caller's, which must outlive it (64-byte aligned); a chip
+ * takes 16 KB and more (AN_ERULE). */
 AN_API an_status an_surface_wrap(an_engine *engine, void *data,
                                  size_t size_bytes, an_surface **out,
                                  an_error *err);

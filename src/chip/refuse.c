@@ -28,19 +28,26 @@ static void look(void *ctx, const an_breach *b)
     snprintf(r->text, sizeof r->text, "%s", b->text);
 }
 
+an_status an_rules_fail(const an_rule *rule, const char *name, const char *what,
+                        an_error *err)
+{
+    if (!err || err->code != AN_OK) return AN_ERULE;
+    an_fail(err, AN_ERULE, "%.230s: %s: %s (%s; hardware: %s)", name, rule->id,
+            what, rule->text, an_symptom_of(rule)->text);
+    an_symptom_put(rule->symptom, err);
+    return AN_ERULE;
+}
+
 static an_status refuse(const refusal *r, const char *name, an_error *err)
 {
-    char place[32] = "";
-    const an_symptom *symptom = an_symptom_of(r->rule);
+    char place[240];
     if (!err || err->code != AN_OK) return AN_ERULE;
+    snprintf(place, sizeof place, "%.200s", name);
     if (r->line > 0)
-        snprintf(place, sizeof place, ":%d:%d", r->line, r->column);
-    an_fail(err, AN_ERULE, "%.200s%s: %s: %s (%s; hardware: %s)", name, place,
-            r->rule->id, r->text, r->rule->text, symptom->text);
+        snprintf(place, sizeof place, "%.200s:%d:%d", name, r->line, r->column);
+    an_rules_fail(r->rule, place, r->text, err);
     err->line = r->line;
     err->column = r->column;
-    err->engine_code = symptom->engine_code;
-    snprintf(err->domain, sizeof err->domain, "%s", symptom->domain);
     return AN_ERULE;
 }
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 static const an_rule *const chapters[] = {
-    an_rules_text, an_rules_ports,   an_rules_shapes, an_rules_contractions,
-    an_rules_ops,  an_rules_runtime, an_rules_values,
+    an_rules_text, an_rules_ports,   an_rules_shapes,  an_rules_contractions,
+    an_rules_ops,  an_rules_reports, an_rules_runtime, an_rules_values,
 };
 enum { N_CHAPTERS = sizeof chapters / sizeof *chapters };
 
@@ -133,14 +133,28 @@ const an_symptom *an_symptom_at(int i)
     return i >= 0 && i < n ? &symptoms[i] : NULL;
 }
 
-const an_symptom *an_symptom_of(const an_rule *rule)
+/* By the first of several codes. */
+static const an_symptom *find_symptom(const char *codes)
 {
-    size_t n = strcspn(rule->symptom, " ");
+    size_t n = strcspn(codes, " ");
     for (int i = 0; an_symptom_at(i) != NULL; i++)
         if (strlen(symptoms[i].code) == n &&
-            strncmp(symptoms[i].code, rule->symptom, n) == 0)
+            strncmp(symptoms[i].code, codes, n) == 0)
             return &symptoms[i];
     return NULL;
+}
+
+const an_symptom *an_symptom_of(const an_rule *rule)
+{
+    return find_symptom(rule->symptom);
+}
+
+void an_symptom_put(const char *code, an_error *err)
+{
+    const an_symptom *s = find_symptom(code);
+    if (!s || !err || err->code == AN_OK || err->engine_code != 0) return;
+    err->engine_code = s->engine_code;
+    snprintf(err->domain, sizeof err->domain, "%s", s->domain);
 }
 
 bool an_rule_is_silent(const an_rule *rule)

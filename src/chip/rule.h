@@ -96,6 +96,8 @@ typedef struct an_symptom {
 const an_symptom *an_symptom_at(int i);
 /* By the first code of a rule's symptom. */
 const an_symptom *an_symptom_of(const an_rule *rule);
+/* Puts the framework's domain and code of "C2", ... into a recorded error. */
+void an_symptom_put(const char *code, an_error *err);
 /* Is what hardware does wrong data without an error (W, Z, N)? The first
  * symptom decides. */
 bool an_rule_is_silent(const an_rule *rule);
@@ -117,6 +119,10 @@ an_status an_rules_refuse(const an_module *module, const char *name,
                           const char *chip, an_check_mode check,
                           an_rules_mode mode, an_error *err);
 
+/* The same for a row that no text shows: AN_ERULE "NAME: ID: WHAT (..)". */
+an_status an_rules_fail(const an_rule *rule, const char *name, const char *what,
+                        an_error *err);
+
 /* Changes f into what an engine of this chip computes where f breaks rows that
  * AN_RULES_SILENT passes. */
 an_status an_rules_spoil(an_function *f, const char *chip, an_check_mode check,
@@ -134,6 +140,7 @@ extern const an_rule an_rules_ports[];
 extern const an_rule an_rules_shapes[];
 extern const an_rule an_rules_contractions[];
 extern const an_rule an_rules_ops[];
+extern const an_rule an_rules_reports[];
 extern const an_rule an_rules_runtime[];
 extern const an_rule an_rules_values[];
 

@@ -259,6 +259,30 @@ static void reduction_form(an_checker *c)
     }
 }
 
+static void reduction_axes(an_checker *c)
+{
+    for (int i = 0; i < c->function->n_nodes; i++) {
+        const an_node *n = c->function->nodes[i];
+        if (!an_check_is(n, an_check_reductions)) continue;
+        int rank = an_node_tensor(n, 0)->type->shape.rank;
+        for (int a = 0; rank > 2 && a < an_node_n(n, "axes"); a++) {
+            int64_t axis = an_node_int_at(n, "axes", a);
+            if (axis == 1 || axis == 1 - rank)
+                an_check_fail(c, n, "is over axis 1");
+        }
+    }
+}
+
+static void no_tile(an_checker *c, const an_node *n)
+{
+    an_check_fail(c, n, "later evaluations may fail");
+}
+
+static void no_tiles(an_checker *c)
+{
+    an_check_each(c, &an_op_tile, no_tile);
+}
+
 /* ---- ops that no engine has ---- */
 
 static void ops_exist(an_checker *c)
@@ -327,10 +351,14 @@ const an_rule an_rules_ops[] = {
      "C1", AN_WARN, AN_GEN_OLD, "conv with 1/K, reduce_max of slices", "751K study, ane-guide (A13)", windows_fit, NULL},
     {"R-76", "a reduction has at most 4 axes and keeps dimensions",
      "C1", AN_WARN, AN_GEN_ALL, "conv with ones", "ane-guide, qwen-ane, ANEtransformers", reduction_form, NULL},
+    {"R-76a", "a reduction is not over axis 1, which works for some sizes only",
+     "C1", AN_WARN, AN_GEN_M1 | AN_GEN_M5, "conv with ones or 1/C", "qwen-ane (reduce_mean of [1,512,1,32] fails), ANEtransformers (M5), ane-train (M1); eight projects reduce", reduction_axes, NULL},
     {"R-77", "topk takes neither 3 nor 4; argmax and argmin are over at most 2048",
      "C1", AN_WARN, AN_GEN_ALL, "host", "ANEForge, ane-guide; their int32 results: R-48", ranking_fits, NULL},
     {"R-78", "tile repeats by products of 2, 3, 4 and 8",
-     "C1 E1", AN_WARN, AN_GEN_ALL, "broadcast, concat", "ANEForge; skyfallsin: later evaluations fail (M3 Max)", tile_factors, NULL},
+     "C1", AN_WARN, AN_GEN_ALL, "broadcast, concat", "ANEForge", tile_factors, NULL},
+    {"R-78a", "no tile",
+     "E1 C1", AN_WARN, AN_GEN_M3 | AN_GEN_M5, "broadcast in mul or add; tile on the host", "mixed: skyfallsin (M3 Max): every later evaluation fails; qwen-ane (M5 Max) refused it, and ran it later; ironmill runs it", no_tiles, NULL},
     {"R-79", "two pads and an add, used as a concat, make at most 9216 channels",
      "C1", AN_WARN, AN_GEN_M5, "two outputs", "qwen-ane (M5 Max): 11264 fail", padded_sums_fit, NULL},
     {"R-79a", "local_response_norm has at most 15 channels, resample 2",

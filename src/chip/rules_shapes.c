@@ -52,6 +52,10 @@ static void extents_fit(an_checker *c)
     an_check_tensors(c, extent_fits);
 }
 
+static const an_op *const broadcasting[] = {
+    &an_op_add,     &an_op_sub,     &an_op_mul, &an_op_real_div,
+    &an_op_maximum, &an_op_minimum, NULL};
+
 static bool is_matrix(const an_shape *s)
 {
     return s->rank == 3 && s->dims[2] > 0;
@@ -71,11 +75,22 @@ static void broadcast_works(an_checker *c, const an_node *n)
 
 static void broadcasts_work(an_checker *c)
 {
-    static const an_op *const ops[] = {
-        &an_op_add,     &an_op_sub,     &an_op_mul, &an_op_real_div,
-        &an_op_maximum, &an_op_minimum, NULL};
-    for (int i = 0; ops[i]; i++)
-        an_check_each(c, ops[i], broadcast_works);
+    for (int i = 0; broadcasting[i]; i++)
+        an_check_each(c, broadcasting[i], broadcast_works);
+}
+
+static void batches_are_alike(an_checker *c, const an_node *n)
+{
+    const an_shape *x = &an_node_tensor(n, 0)->type->shape;
+    const an_shape *y = &an_node_tensor(n, 1)->type->shape;
+    if (x->rank > 1 && x->rank == y->rank && x->dims[0] != y->dims[0])
+        an_check_fail(c, n, "broadcasts along the batch axis");
+}
+
+static void batches_meet(an_checker *c)
+{
+    for (int i = 0; broadcasting[i]; i++)
+        an_check_each(c, broadcasting[i], batches_are_alike);
 }
 
 static void reshape_is_narrow(an_checker *c, const an_node *n)
@@ -110,7 +125,7 @@ static void rank5_before_matmul(an_checker *c, const an_node *n)
 {
     for (int i = 0; i < 2; i++) {
         const an_value *v = an_node_tensor(n, i);
-        if (v && v->def && v->def->op == &an_op_transpose &&
+        if (v && v->def && an_op_is_form(v->def->op, &an_op_transpose) &&
             v->type->shape.rank == 5)
             an_breach_at(c, n->line, n->column,
                          "matmul: an operand is a rank-5 transpose");
@@ -146,6 +161,22 @@ static void pad_form(an_checker *c, const an_node *n)
                      an_node_real(n, "constant_val"));
 }
 
+static void pad_is_spatial(an_checker *c, const an_node *n)
+{
+    int rank = an_node_tensor(n, 0)->type->shape.rank, k = an_node_n(n, "pad");
+    int first = rank - k / 2; /* axes before it have no pad */
+    for (int i = 0; i < k; i++)
+        if (first + i / 2 < rank - 2 && an_node_int_at(n, "pad", i) != 0) {
+            an_check_fail(c, n, "pads channels or the batch");
+            return;
+        }
+}
+
+static void pads_are_spatial(an_checker *c)
+{
+    an_check_each(c, &an_op_pad, pad_is_spatial);
+}
+
 static void pad_is_zero(an_checker *c)
 {
     an_check_each(c, &an_op_pad, pad_form);
@@ -154,7 +185,9 @@ static void pad_is_zero(an_checker *c)
 // clang-format off
 const an_rule an_rules_shapes[] = {
     {"R-50", "no broadcast of [1,C,S] by [1,C,1], none along depth",
-     "Z W", AN_WARN, AN_GEN_M1, "reshape to rank 4; tile on the host", "ane-train (M1), ane-guide; skyfallsin: the batch axis, in long programs (M3 Max)", broadcasts_work, NULL},
+     "Z W", AN_WARN, AN_GEN_M1, "reshape to rank 4; tile on the host", "ane-train (M1), ane-guide", broadcasts_work, NULL},
+    {"R-50a", "no broadcast along the batch axis",
+     "W", AN_WARN, AN_GEN_M3, "operands of one batch", "skyfallsin (M3 Max), in long programs; later blamed on tile", batches_meet, NULL},
     {"R-51", "every tensor has at most 5 axes, a linear's operand 4",
      "C1", AN_ERROR, AN_GEN_ALL, "merge axes", "ane-guide, 751K study, ironmill", ranks_fit, NULL},
     {"R-52", "no axis is longer than 65536",
@@ -175,6 +208,8 @@ const an_rule an_rules_shapes[] = {
      "C1", AN_ERROR, AN_GEN_ALL, NULL, "ane-guide, dev-erik/ANE", concat_is_plain, NULL},
     {"R-59", "pad fills with the constant 0",
      "C1", AN_WARN, AN_GEN_M1, "concat with zeros, slices", "ane-guide, ANEForge", pad_is_zero, NULL},
+    {"R-59a", "pad fills width and height alone",
+     "C1", AN_WARN, AN_GEN_M1, "concat with zeros", "mixed: ane-guide: Channel padding is not supported on ANE; qwen-ane pads channels (M5 Max)", pads_are_spatial, NULL},
     {NULL},
 };
 // clang-format on

@@ -173,7 +173,7 @@ static void reduction_is_not_zeroed(an_checker *c)
 {
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
-        if (n->op != &an_op_mul) continue;
+        if (!an_op_is_form(n->op, &an_op_mul)) continue;
         const an_value *x = an_node_tensor(n, 0), *y = an_node_tensor(n, 1);
         if ((an_check_made_by(x, an_check_reductions) && is_zero(y)) ||
             (an_check_made_by(y, an_check_reductions) && is_zero(x)))
@@ -190,7 +190,7 @@ an_value *an_check_dropped_factor(const an_node *n)
 {
     static const an_op *const ops[] = {&an_op_floor, &an_op_ceil, &an_op_round,
                                        NULL};
-    if (n->op != &an_op_mul) return NULL;
+    if (!an_op_is_form(n->op, &an_op_mul)) return NULL;
     an_value *x = an_node_tensor(n, 0), *y = an_node_tensor(n, 1);
     if (an_check_made_by(x, ops) && is_scalar_const(y)) return x;
     return an_check_made_by(y, ops) && is_scalar_const(x) ? y : NULL;
@@ -231,7 +231,7 @@ static void square_after_reduction(an_checker *c)
 {
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
-        if (n->op == &an_op_square &&
+        if (an_op_is_form(n->op, &an_op_square) &&
             an_check_made_by(an_node_tensor(n, 0), an_check_reductions))
             an_check_fail(c, n, "stands behind a reduction");
     }
@@ -243,10 +243,10 @@ static void no_fatal_mixture(an_checker *c)
     bool matmul = false, softmax = false, tile = false;
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
-        if (n->op == &an_op_split) split = n;
-        matmul = matmul || n->op == &an_op_matmul;
-        softmax = softmax || n->op == &an_op_softmax;
-        tile = tile || n->op == &an_op_tile;
+        if (an_op_is_form(n->op, &an_op_split)) split = n;
+        matmul = matmul || an_op_is_form(n->op, &an_op_matmul);
+        softmax = softmax || an_op_is_form(n->op, &an_op_softmax);
+        tile = tile || an_op_is_form(n->op, &an_op_tile);
     }
     if (split && matmul && softmax && tile)
         an_check_fail(c, split, "in one program with matmul, softmax and tile");
@@ -315,13 +315,15 @@ static void slices_not_on_inputs(an_checker *c)
     bool norm = false, conv = false;
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
-        norm = norm || n->op == &an_op_rsqrt || n->op == &an_op_pow;
+        norm = norm || an_op_is_form(n->op, &an_op_rsqrt) ||
+               an_op_is_form(n->op, &an_op_pow);
         conv = conv || an_op_is_form(n->op, &an_op_conv);
     }
     for (int i = 0; norm && conv && i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
-        const an_value *x =
-            n->op == &an_op_slice_by_index ? an_node_tensor(n, 0) : NULL;
+        const an_value *x = an_op_is_form(n->op, &an_op_slice_by_index)
+                                ? an_node_tensor(n, 0)
+                                : NULL;
         if (x && !x->def && !x->literal)
             an_check_fail(c, n,
                           "slices a function input beside a norm and convs");

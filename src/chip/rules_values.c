@@ -39,7 +39,8 @@ static void last_axis_slices(an_checker *c)
 {
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
-        if (n->op == &an_op_slice_by_size || n->op == &an_op_slice_by_index)
+        if (an_op_is_form(n->op, &an_op_slice_by_size) ||
+            an_op_is_form(n->op, &an_op_slice_by_index))
             last_axis_slice(c, n);
     }
 }
@@ -125,11 +126,12 @@ static void sums_of_exponentials(an_checker *c)
 {
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
-        const an_value *x = n->op == &an_op_log ? an_node_tensor(n, 0) : NULL;
-        if (n->op == &an_op_reduce_log_sum_exp)
+        const an_value *x =
+            an_op_is_form(n->op, &an_op_log) ? an_node_tensor(n, 0) : NULL;
+        if (an_op_is_form(n->op, &an_op_reduce_log_sum_exp))
             an_breach_at(c, n->line, n->column,
                          "reduce_log_sum_exp: is not shifted by the maximum");
-        else if (x && x->def && x->def->op == &an_op_softmax)
+        else if (x && x->def && an_op_is_form(x->def->op, &an_op_softmax))
             an_breach_at(c, n->line, n->column, "log: stands behind a softmax");
     }
 }
@@ -138,11 +140,11 @@ static void two_transposes(an_checker *c)
 {
     for (int i = 0; i < c->function->n_nodes; i++) {
         const an_node *n = c->function->nodes[i];
-        if (n->op != &an_op_matmul) continue;
+        if (!an_op_is_form(n->op, &an_op_matmul)) continue;
         int fed = 0;
         for (int k = 0; k < 2; k++) {
             const an_value *v = an_node_tensor(n, k);
-            fed += v && v->def && v->def->op == &an_op_transpose;
+            fed += v && v->def && an_op_is_form(v->def->op, &an_op_transpose);
         }
         if (fed == 2)
             an_breach_at(c, n->line, n->column,

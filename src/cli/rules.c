@@ -155,7 +155,7 @@ static const char head[] =
     "A13), "
     "m2 h14, m3 h15, m4 h16, m5 h17s, m6 h18.\n"
     "- An id with a letter behind it is the same rule with other numbers, or "
-    "for other chips.\n"
+    "for other chips; O- ids are reports about single ops.\n"
     "- **checked**: by `anemone check`; or by what, or why not.\n";
 
 static void print_markdown(void)

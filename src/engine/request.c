@@ -46,6 +46,18 @@ static const char *side_name(an_port_side side)
     return side == AN_INPUT ? "input" : "output";
 }
 
+static an_status check_size(const an_engine *e, an_port_side side,
+                            const an_port *port, const an_surface *surface,
+                            an_error *err)
+{
+    if (surface->size_bytes >= port->size_bytes) return AN_OK;
+    an_fail(err, AN_EINVAL,
+            "%s \"%.64s\": surface has %zu bytes, expected %zu or more",
+            side_name(side), port->name, surface->size_bytes, port->size_bytes);
+    if (an_generation_find(e->chip->name) != 0) an_symptom_put("E1", err);
+    return AN_EINVAL;
+}
+
 an_status an_request_bind(an_request *r, an_port_side side, const char *name,
                           an_surface *surface, an_error *err)
 {
@@ -54,12 +66,8 @@ an_status an_request_bind(an_request *r, an_port_side side, const char *name,
     if (!port)
         return an_fail(err, AN_EINVAL, "there is no %s \"%.64s\"",
                        side_name(side), name);
-    if (surface->size_bytes < port->size_bytes)
-        return an_fail(err, AN_EINVAL,
-                       "%s \"%.64s\": surface has %zu bytes, expected %zu or "
-                       "more",
-                       side_name(side), name, surface->size_bytes,
-                       port->size_bytes);
+    an_status s = check_size(p->engine, side, port, surface, err);
+    if (s != AN_OK) return s;
     if (surface->engine->pool != p->engine->pool)
         return an_fail(err, AN_EINVAL,
                        "%s \"%.64s\": the surface's engine has another pool",

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { PAGE_BYTES = 16384, WRAP_ALIGN = 64 };
@@ -51,6 +52,14 @@ an_status an_surface_new(an_engine *engine, size_t size_bytes, an_surface **out,
     return s;
 }
 
+/* R-34: engines make surfaces of whole pages, memory of a caller may be less.
+ */
+static bool is_too_small(const an_engine *e, size_t size_bytes)
+{
+    return e->limits.rules != AN_RULES_OFF &&
+           an_generation_find(e->chip->name) != 0 && size_bytes < PAGE_BYTES;
+}
+
 an_status an_surface_wrap(an_engine *engine, void *data, size_t size_bytes,
                           an_surface **out, an_error *err)
 {
@@ -58,6 +67,11 @@ an_status an_surface_wrap(an_engine *engine, void *data, size_t size_bytes,
         return an_fail(err, AN_EINVAL,
                        "surface: memory at %p, expected a multiple of %d", data,
                        WRAP_ALIGN);
+    if (is_too_small(engine, size_bytes)) {
+        char what[64];
+        snprintf(what, sizeof what, "memory has %zu bytes", size_bytes);
+        return an_rules_fail(an_rules_find("R-34"), "surface", what, err);
+    }
     return make(engine, data, size_bytes, out, err);
 }
 

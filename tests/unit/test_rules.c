@@ -2,9 +2,11 @@
  * Golden programs for the rules: tests/rules/ID.bad.mil breaks the rule ID on
  * every chip that it holds on and on no other, at the place in its first line,
  * "// LINE:COLUMN also ID ID", and breaks no rule but those named there;
- * ID.ok.mil barely does not break it. ID.NAME.bad.mil are further ways.
+ * ID.ok.mil barely does not break it. ID.NAME.bad.mil are further ways. What
+ * the parser and the shape rules enforce does not parse.
  */
 #include "alloc_fail.h"
+#include "anemone/engine.h"
 #include "anemone/grad.h"
 #include "anemone/model.h"
 #include "base/alloc.h"
@@ -136,7 +138,8 @@ static void read_place(golden *g, const char *path, const char *text)
     snprintf(g->also, sizeof g->also, "%.*s ", n, more ? end + 5 : "");
 }
 
-static an_module *load(golden *g, bool bad)
+/* NULL, and why: the program does not parse. */
+static an_module *read_golden(golden *g, bool bad, an_error *why)
 {
     char path[512], *text = NULL;
     size_t size = 0;
@@ -144,11 +147,46 @@ static an_module *load(golden *g, bool bad)
     an_module *m = NULL;
     snprintf(path, sizeof path, FOLDER "%s", g->file);
     must(an_file_read(path, MAX_TEXT, &text, &size, &err), &err);
-    must(an_mil_parse(text, size, path, &m, &err), &err);
     if (bad) read_place(g, path, text);
     snprintf(g->id, sizeof g->id, "%.*s", (int)strcspn(g->file, "."), g->file);
+    an_mil_parse(text, size, path, &m, why);
     an_free(text);
     return m;
+}
+
+static an_module *load(golden *g, bool bad)
+{
+    an_error err = {0};
+    an_module *m = read_golden(g, bad, &err);
+    must(err.code, &err);
+    return m;
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static bool parser_enforces(const an_rule *r)
+{
+    return r->enforced &&
+           (begins(r->enforced, "parser") || begins(r->enforced, "shape rule"));
+}
+
+/* A program that a rule of the parser is about: refused where it says. */
+static bool parses_as_named(golden *g, bool bad)
+{
+    an_error why = {0};
+    an_module *m = read_golden(g, bad, &why);
+    bool well =
+        bad ? m == NULL && why.line == g->line && why.column == g->column
+            : m != NULL;
+    if (!well)
+        print_error(FOLDER "%s: %s, expected %s at %d:%d\n", g->file,
+                    m ? "parses" : why.text, bad ? "a refusal" : "none",
+                    g->line, g->column);
+    an_module_free(m);
+    return well;
 }
 
 /* True when the program does on this chip what its name says. */
@@ -173,10 +211,14 @@ static bool holds(const golden *g, const an_module *m, unsigned chip, bool bad)
 static bool check_file(const char *file)
 {
     golden g = {.file = file};
+    char id[16];
+    snprintf(id, sizeof id, "%.*s", (int)strcspn(file, "."), file);
     bool bad = ends_in(file, ".bad.mil"), well = true;
+    const an_rule *r = an_rules_find(id);
+    if (!r || (!r->check && !parser_enforces(r)))
+        fail_msg(FOLDER "%s: no row has such a check", file);
+    if (!r->check) return parses_as_named(&g, bad);
     an_module *m = load(&g, bad);
-    const an_rule *r = an_rules_find(g.id);
-    if (!r || !r->check) fail_msg(FOLDER "%s: no row has such a check", file);
     for (unsigned chip = 1; chip < AN_GEN_ALL; chip <<= 1)
         well = holds(&g, m, chip, bad) && well;
     an_module_free(m);
@@ -196,8 +238,9 @@ static void test_every_check_has_files(void **state)
 {
     (void)state;
     for (int i = 0; i < an_rules_count(); i++) {
-        const char *id = an_rules_at(i)->id;
-        if (an_rules_at(i)->check &&
+        const an_rule *r = an_rules_at(i);
+        const char *id = r->id;
+        if ((r->check || parser_enforces(r)) &&
             (!exists(id, ".bad.mil") || !exists(id, ".ok.mil")))
             fail_msg("%s: expected " FOLDER "%s.bad.mil and .ok.mil", id, id);
     }
@@ -231,6 +274,139 @@ static void test_exact(void **state)
     an_rules_check(m, AN_GEN_M4, AN_CHECK_CHIP, note, &f);
     assert_true(f.n > 0);
     an_module_free(m);
+}
+
+/* ---- what soft does with them ---- */
+
+/* The first chip that a rule holds on. */
+static const char *chip_of(const an_rule *r)
+{
+    int i = 0;
+    while (!(r->chips & 1u << i))
+        i++;
+    return an_generation_name(i);
+}
+
+static an_status compile(const char *file, const char *chip, const char *rules,
+                         an_error *err)
+{
+    char name[64], path[512], *text = NULL;
+    size_t size = 0;
+    an_engine *e = NULL;
+    an_program *p = NULL;
+    snprintf(name, sizeof name, "soft:%s,rules=%s", chip, rules);
+    snprintf(path, sizeof path, FOLDER "%s", file);
+    must(an_file_read(path, MAX_TEXT, &text, &size, err), err);
+    must(an_engine_open(&(an_engine_options){.name = name, .threads = 1}, &e,
+                        err),
+         err);
+    an_status s = an_engine_compile(
+        e, &(an_source){.text = text, .size = size, .name = file}, &p, err);
+    an_program_free(p);
+    an_engine_close(e);
+    an_free(text);
+    return s;
+}
+
+/* Does the program break other error rows too? */
+static bool breaks_more(const golden *g)
+{
+    for (int i = 0; i < an_rules_count(); i++) {
+        char id[24];
+        snprintf(id, sizeof id, " %s ", an_rules_at(i)->id);
+        if (an_rules_at(i)->severity == AN_ERROR && strstr(g->also, id))
+            return true;
+    }
+    return false;
+}
+
+static bool is_refused_as_hardware_does(const golden *g, const an_rule *r,
+                                        const an_error *err)
+{
+    const an_symptom *s = an_symptom_of(r);
+    char id[24];
+    snprintf(id, sizeof id, ": %s: ", r->id);
+    return err->line == g->line && err->column == g->column &&
+           err->engine_code == s->engine_code &&
+           strcmp(err->domain, s->domain) == 0 &&
+           (!r->check || (err->code == AN_ERULE && strstr(err->text, id)));
+}
+
+/* Error rows are refused, those of wrong data but with rules=silent; nothing
+ * is for a warning. */
+static bool soft_treats(const char *file)
+{
+    golden g = {.file = file};
+    an_error why = {0}, silent = {0};
+    an_module_free(read_golden(&g, true, &(an_error){0}));
+    const an_rule *r = an_rules_find(g.id);
+    bool more = breaks_more(&g);
+    compile(file, chip_of(r), "refuse", &why);
+    compile(file, chip_of(r), "silent", &silent);
+    bool expected = r->severity == AN_ERROR && !an_rule_is_silent(r);
+    bool well = r->severity == AN_ERROR
+                    ? more || is_refused_as_hardware_does(&g, r, &why)
+                    : more || why.code != AN_ERULE;
+    if (r->check && !more) well = well && (silent.code == AN_ERULE) == expected;
+    if (!well)
+        print_error(FOLDER "%s on %s: refused: %s (%s %lld); silent: %s\n",
+                    file, chip_of(r), why.text, why.domain,
+                    (long long)why.engine_code, silent.text);
+    return well;
+}
+
+static void test_soft_refuses(void **state)
+{
+    (void)state;
+    DIR *dir = opendir(FOLDER);
+    int failures = 0;
+    assert_non_null(dir);
+    for (struct dirent *e; (e = readdir(dir));)
+        if (ends_in(e->d_name, ".bad.mil")) failures += !soft_treats(e->d_name);
+    closedir(dir);
+    assert_int_equal(failures, 0);
+}
+
+/* Surfaces: one smaller than its port, and memory of ours below R-34's. */
+static void test_soft_refuses_surfaces(void **state)
+{
+    (void)state;
+    static _Alignas(64) unsigned char memory[16384];
+    static const char text[] =
+        "program(1.3)\n[buildInfo = dict<string, "
+        "string>({{\"coremlc-version\", "
+        "\"3600.25.1\"}})]\n{\n    func main<ios18>(tensor<fp16, [1, 4, 1, "
+        "32]> "
+        "x) {\n        tensor<fp16, [1, 4, 1, 32]> y = relu(x = x)[name = "
+        "string(\"y\")];\n        } -> (y);\n}\n";
+    an_error err = {0};
+    an_engine *e = NULL;
+    an_program *p = NULL;
+    an_request *r = NULL;
+    an_surface *small = NULL, *page = NULL;
+    must(an_engine_open(&(an_engine_options){.name = "soft", .threads = 1}, &e,
+                        &err),
+         &err);
+    must(an_engine_compile(
+             e, &(an_source){.text = text, .size = sizeof text - 1}, &p, &err),
+         &err);
+    must(an_request_new(p, &r, &err), &err);
+    must(an_surface_new(e, 255, &small, &err), &err);
+    assert_int_equal(an_request_bind(r, AN_INPUT, "x", small, &err), AN_EINVAL);
+    assert_string_equal(err.domain, "com.apple.appleneuralengine");
+    assert_int_equal(err.engine_code, 8);
+    err = (an_error){0};
+    assert_int_equal(an_surface_wrap(e, memory, 16383, &page, &err), AN_ERULE);
+    assert_non_null(strstr(err.text, "surface: R-34: memory has 16383 bytes"));
+    assert_int_equal(err.engine_code, 8);
+    err = (an_error){0};
+    must(an_surface_wrap(e, memory, 16384, &page, &err), &err);
+    must(an_request_bind(r, AN_INPUT, "x", page, &err), &err);
+    an_request_free(r);
+    an_surface_free(small);
+    an_surface_free(page);
+    an_program_free(p);
+    an_engine_close(e);
 }
 
 /* ---- our own programs ---- */
@@ -329,6 +505,8 @@ int main(void)
         cmocka_unit_test(test_every_check_has_files),
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_soft_refuses),
+        cmocka_unit_test(test_soft_refuses_surfaces),
         cmocka_unit_test(test_small_model),
     };
     return cmocka_run_group_tests_name("rules", tests, NULL, NULL);

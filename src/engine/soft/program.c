@@ -118,6 +118,17 @@ static an_status make_memory(an_soft_program *p, an_error *err)
     return p->work && p->scratch ? AN_OK : an_plan_no_memory(err);
 }
 
+/* Text that is not MIL is no program of hardware either. */
+static an_status parse(an_soft_program *p, const an_source *source,
+                       an_error *err)
+{
+    an_status s = an_program_parse(&p->base, source, err);
+    bool is_text = s == AN_ESYNTAX || s == AN_ETYPE;
+    if (is_text && an_generation_find(engine_of(p)->base.chip->name) != 0)
+        an_symptom_put("C2", err);
+    return s;
+}
+
 /* All but the place among the live programs. */
 static an_status build(an_soft_program *p, const an_source *source,
                        an_error *err)
@@ -127,7 +138,7 @@ static an_status build(an_soft_program *p, const an_source *source,
     p->plan.engine = e;
     p->plan.source = source;
     p->plan.numerics = &e->numerics;
-    an_status s = an_program_parse(&p->base, source, err);
+    an_status s = parse(p, source, err);
     if (s == AN_OK) s = refuse(p, source, err);
     if (s == AN_OK) s = an_program_choose(&p->base, source, err);
     if (s == AN_OK) s = rewrite(p, err);
