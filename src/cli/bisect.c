@@ -5,18 +5,17 @@
  */
 #include "cli/blobs.h"
 #include "cli/commands.h"
-#include "cli/compare.h"
 #include "cli/finding.h"
+#include "cli/inside.h"
 #include "cli/pairs.h"
 #include "cli/source.h"
-#include "cli/tensor.h"
 #include "cli/terminal.h"
 #include "cli/trial.h"
 
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "lower/bisect.h"
-#include "mil/extract.h"
+#include "lower/cut_text.h"
 #include "mil/op.h"
 
 #include <string.h>
@@ -125,9 +124,11 @@ typedef struct bisection {
     char engine[MAX_NAME], with_rules[MAX_NAME], names[2][MAX_NAME];
     an_place reference;
     an_trial trial;
+    an_inside inside;
     const an_function *function;
     an_fault fault; /* of the whole program */
     an_module *part;
+    bool is_text;         /* it does not parse: err says why */
     an_terminal terminal; /* stderr */
     an_error err;
 } bisection;
@@ -223,6 +224,7 @@ static an_status open_program(bisection *b)
 {
     const values *o = b->o;
     an_status s = an_source_open(o->program, &b->source, &b->module, &b->err);
+    b->is_text = s != AN_OK && s != AN_ENOMEM && b->err.line > 0;
     if (s == AN_OK && o->model_path == NULL)
         s = an_source_folder(&b->source, b->folder, sizeof b->folder, &b->err);
     else if (s == AN_OK && (size_t)snprintf(b->folder, sizeof b->folder, "%s",
@@ -241,152 +243,6 @@ static an_status open_places(bisection *b)
     if (s == AN_OK) s = check_place(b, &b->trial.place, b->names[0]);
     if (s == AN_OK && b->trial.reference != NULL)
         s = check_place(b, &b->reference, b->names[1]);
-    return s;
-}
-
-/* ---- values ---- */
-
-static bool has_size(const an_value *v)
-{
-    bool known =
-        v->type->kind == AN_TYPE_TENSOR && v->type->shape.dtype != AN_STRING;
-    for (int i = 0; i < v->type->shape.rank; i++)
-        known = known && v->type->shape.dims[i] >= 0;
-    return known;
-}
-
-static an_status check_inputs(bisection *b)
-{
-    const an_words *words = &b->o->inputs;
-    for (int i = 0; i < words->n; i++) {
-        bool found = false;
-        for (int k = 0; k < b->function->n_params; k++) {
-            const char *name = b->function->params[k]->name;
-            size_t size = strlen(name);
-            found = found || (strncmp(words->items[i], name, size) == 0 &&
-                              words->items[i][size] == '=');
-        }
-        if (!found)
-            return an_fail(&b->err, AN_EINVAL,
-                           "--input: %s has no such input: '%.80s'",
-                           b->function->name, words->items[i]);
-    }
-    return AN_OK;
-}
-
-/* The whole program's inputs. */
-static an_status load_inputs(bisection *b)
-{
-    an_status s = check_inputs(b);
-    an_tensors_free(&b->trial.inputs);
-    for (int i = 0; s == AN_OK && i < b->function->n_params; i++) {
-        const an_value *p = b->function->params[i];
-        const an_port port = {.name = p->name, .shape = p->type->shape};
-        void *data = NULL;
-        if (!has_size(p)) continue;
-        s = an_pairs_load(&port, i, &b->o->inputs, b->o->seed, &data, &b->err);
-        if (s == AN_OK)
-            s = an_tensors_add(&b->trial.inputs, p->name, &port.shape, data,
-                               &b->err);
-    }
-    return s;
-}
-
-static an_status run_capture(bisection *b, const an_module *m, an_fault *fault)
-{
-    const an_place *like = b->trial.reference ? &b->reference : &b->trial.place;
-    const an_place cpu = {"cpu", like->numerics == AN_NUMERICS_HW
-                                     ? AN_NUMERICS_IEEE
-                                     : like->numerics};
-    char *text = NULL;
-    size_t size = 0;
-    an_tensors got = {0};
-    an_status s = an_mil_print(m, &text, &size, &b->err);
-    const an_source source = {.text = text, .size = size, .name = "program"};
-    if (s == AN_OK)
-        s = an_trial_run(&b->trial, &cpu, &source, &got, fault, &b->err);
-    for (size_t i = 0; s == AN_OK && i < got.n; i++) {
-        an_tensor *x = &got.items[i];
-        if (an_tensors_find(&b->trial.inputs, x->name) != NULL) continue;
-        s = an_tensors_add(&b->trial.inputs, x->name, &x->shape, x->data,
-                           &b->err);
-        x->data = NULL; /* taken */
-    }
-    an_tensors_free(&got);
-    an_text_free(text);
-    return s;
-}
-
-/* Computes values of the whole function; *fault is why not. */
-static an_status capture(bisection *b, const char *const *names, int n,
-                         an_fault *fault)
-{
-    an_module *m = NULL;
-    *fault = (an_fault){AN_FAULT_NONE};
-    if (n == 0) return AN_OK;
-    an_status s = an_module_new(&m, &b->err);
-    if (s != AN_OK) return s;
-    s = an_extract(
-        b->function, m,
-        &(an_extraction){.name = "main", .results = names, .n_results = n},
-        &b->err);
-    if (s == AN_OK) s = run_capture(b, m, fault);
-    an_module_free(m);
-    return s;
-}
-
-/* Every value that a part may need. */
-static an_status capture_all(bisection *b)
-{
-    const an_function *f = b->function;
-    an_fault fault;
-    int n = 0;
-    const char **names = an_alloc_array((size_t)f->n_values + 1, sizeof *names);
-    if (names == NULL) return an_fail(&b->err, AN_ENOMEM, "no memory");
-    for (int i = 0; i < f->n_nodes; i++) {
-        const an_node *node = f->nodes[i];
-        for (int r = 0; r < node->n_results; r++)
-            if (node->op->cls != AN_CLASS_CONST && has_size(node->results[r]))
-                names[n++] = node->results[r]->name;
-    }
-    an_status s = capture(b, names, n, &fault);
-    if (s == AN_OK && fault.kind != AN_FAULT_NONE)
-        s = an_fail(&b->err, fault.error.code,
-                    "the values inside the program cannot be computed on cpu: "
-                    "%s",
-                    an_fault_says(&fault));
-    an_free(names);
-    return s;
-}
-
-/* Values for the inputs of a part that is refused: the program's, when they can
- * be computed, else random ones, for a refusal does not depend on them. */
-static an_status fill_inputs(bisection *b)
-{
-    const an_function *part = b->part->functions[0];
-    an_fault fault;
-    an_status s = AN_OK;
-    int n = 0;
-    const char **names =
-        an_alloc_array((size_t)part->n_params + 1, sizeof *names);
-    if (names == NULL) return an_fail(&b->err, AN_ENOMEM, "no memory");
-    for (int i = 0; i < part->n_params; i++) {
-        const char *name = part->params[i]->name;
-        if (has_size(part->params[i]) &&
-            an_tensors_find(&b->trial.inputs, name) == NULL)
-            names[n++] = name;
-    }
-    s = capture(b, names, n, &fault);
-    for (int i = 0; s == AN_OK && fault.kind != AN_FAULT_NONE && i < n; i++) {
-        const an_shape *shape = &an_function_value(part, names[i])->type->shape;
-        void *data = NULL;
-        s = an_tensor_random(shape, (uint64_t)b->o->seed, (uint64_t)i, &data,
-                             &b->err);
-        if (s == AN_OK)
-            s = an_tensors_add(&b->trial.inputs, names[i], shape, data,
-                               &b->err);
-    }
-    an_free(names);
     return s;
 }
 
@@ -422,11 +278,12 @@ static an_status search(bisection *b)
 {
     const an_bisect bisect = {b->function, test_part, show_progress, b};
     an_status s = AN_OK;
-    if (b->fault.kind != AN_FAULT_COMPILE) s = capture_all(b);
+    if (b->fault.kind != AN_FAULT_COMPILE)
+        s = an_inside_capture(&b->inside, &b->err);
     if (s == AN_OK) s = an_bisect_run(&bisect, &b->part, &b->err);
     if (b->terminal.live) fputs("\r\033[K", stderr);
     if (s == AN_OK && b->part != NULL && b->fault.kind == AN_FAULT_COMPILE)
-        s = fill_inputs(b);
+        s = an_inside_fill(&b->inside, b->part->functions[0], &b->err);
     return s;
 }
 
@@ -458,23 +315,29 @@ static const an_function *function_at(const bisection *b, int i)
     return NULL;
 }
 
-static an_status bisect_program(bisection *b)
+static an_status choose_function(bisection *b, int i)
 {
-    an_status s = AN_OK;
-    b->function = function_at(b, 0);
+    b->function = function_at(b, i);
     if (b->function == NULL)
         return an_fail(&b->err, AN_EINVAL, "%s has no function '%.64s'",
                        b->source.path,
                        b->o->function != NULL ? b->o->function : "main");
-    if ((s = load_inputs(b)) == AN_OK) s = find_fault(b);
+    b->inside = (an_inside){&b->trial, b->function, &b->o->inputs, b->o->seed};
+    return an_inside_load(&b->inside, &b->err);
+}
+
+static an_status bisect_program(bisection *b)
+{
+    an_status s = choose_function(b, 0);
+    if (s == AN_OK) s = find_fault(b);
     if (s != AN_OK || b->fault.kind == AN_FAULT_NONE) return s;
     s = search(b);
     /* An engine checks all functions of a program. */
     for (int i = 1;
          s == AN_OK && b->part == NULL && b->fault.kind == AN_FAULT_COMPILE &&
-         (b->function = function_at(b, i)) != NULL;
+         function_at(b, i) != NULL;
          i++)
-        if ((s = load_inputs(b)) == AN_OK) s = search(b);
+        if ((s = choose_function(b, i)) == AN_OK) s = search(b);
     return s;
 }
 
@@ -562,6 +425,61 @@ static an_status fail_without_part(bisection *b)
                          "compares values");
 }
 
+/* ---- a program that does not parse ---- */
+
+static bool is_refused_so(const bisection *b, const char *text)
+{
+    an_fault whole = {AN_FAULT_COMPILE, b->err, b->source.path, {0}};
+    an_fault part = {AN_FAULT_COMPILE, {0}, b->source.path, {0}};
+    an_module *m = NULL;
+    bool refused = an_mil_parse(text, strlen(text), b->source.path, &m,
+                                &part.error) != AN_OK;
+    an_module_free(m);
+    return refused && an_fault_is(&whole, &part, AN_FAULT_SAME);
+}
+
+static void print_text(const bisection *b)
+{
+    const an_fault fault = {AN_FAULT_COMPILE, b->err, b->source.path, {0}};
+    printf("%s: it does not parse\n    %s\n", b->source.path,
+           an_fault_says(&fault));
+    printf("the op at line %d still shows it\n\n", b->err.line);
+    printf("Written to %s. It shows with\n\n    ", b->out);
+    an_args_quote(stdout, b->call->program);
+    printf(" run ");
+    an_args_quote(stdout, b->out);
+    printf(" --engine ");
+    an_args_quote(stdout, b->trial.place.engine);
+    printf(" --numerics %s\n", an_numerics_name(b->trial.place.numerics));
+}
+
+/* The op at the error. When it alone is well, the error stays the program's. */
+static an_status bisect_text(bisection *b)
+{
+    char *text = NULL;
+    an_error err = {0};
+    an_status s = an_cut_text(b->source.text, b->source.size, b->err.line,
+                              b->err.column, &text, &err);
+    if (s == AN_OK && (text == NULL || !is_refused_so(b, text))) {
+        an_free(text);
+        return b->err.code;
+    }
+    if (s == AN_OK) s = an_file_write(b->out, text, strlen(text), &err);
+    an_free(text);
+    if (s == AN_OK)
+        print_text(b);
+    else
+        b->err = err;
+    return s;
+}
+
+static an_status bisect_module(bisection *b)
+{
+    an_status s = bisect_program(b);
+    if (s != AN_OK) return s;
+    return b->part != NULL ? report(b) : fail_without_part(b);
+}
+
 static void close_bisection(bisection *b)
 {
     an_tensors_free(&b->trial.inputs);
@@ -579,8 +497,10 @@ static int bisect(const an_call *call, const void *v)
     if (s == AN_OK) s = choose_out(&b);
     if (s == AN_OK) s = open_places(&b);
     if (s == AN_OK) s = open_program(&b);
-    if (s == AN_OK) s = bisect_program(&b);
-    if (s == AN_OK) s = b.part != NULL ? report(&b) : fail_without_part(&b);
+    if (b.is_text)
+        s = bisect_text(&b);
+    else if (s == AN_OK)
+        s = bisect_module(&b);
     int code = s == AN_OK ? 0 : an_source_fail(call, &b.source, &b.err);
     close_bisection(&b);
     return code;
@@ -593,7 +513,8 @@ const an_command an_command_bisect = {
         "Finds the smallest part of PROGRAM.mil that the engine still refuses, "
         "or whose values still differ from another engine's or other "
         "numerics', and writes it as a program with its inputs. Prints the "
-        "`anemone run` that shows the fault. The exit status is 0 when a part "
+        "`anemone run` that shows the fault. Of a text that does not parse "
+        "the part is the op at the error. The exit status is 0 when a part "
         "was written, 1 when the program shows no fault.",
     .options = options,
     .n_options = AN_COUNT(options),

@@ -118,6 +118,33 @@ function_is_found() {
 }
 case_of 'the function that is refused' function_is_found
 
+# The order of outputs is refused: a part with both keeps the order.
+order() {
+    { head_of; { op "$t" b 'exp(x = x)'; op "$t" a 'exp(x = b)'; op "$t" c 'exp(x = a)'; } |
+        function_of main "$t x" 'b, a, c'; echo '}'; } >order.mil
+    $ANEMONE bisect order.mil >order.log && cat order.log &&
+        has order.log 'R-31' && has order.log '2 of 3 ops' &&
+        has order-bisect.mil '(b, a)'
+}
+case_of 'the order of outputs' order
+
+no_module() {
+    sed 's/concat(/cat(/' two.mil >parse.mil
+    $ANEMONE bisect parse.mil >parse.log && cat parse.log parse-bisect.mil || return 1
+    [ "$(grep -c 'name = string' parse-bisect.mil)" -eq 3 ] &&
+        has parse-bisect.mil "func other<ios18>($t b)" || return 1
+    sh -c "$(command_of parse.log)" >again.log 2>&1
+    [ $? -eq 1 ] && has again.log "op 'cat' is not known"
+}
+case_of 'an op that does not parse' no_module
+sed 's/1.3/7.3/' two.mil >head.mil
+head_is_shown() {
+    $ANEMONE bisect head.mil >head.log 2>&1
+    [ $? -eq 1 ] && has head.log 'head.mil:1:9: expected a version' &&
+        [ ! -e head-bisect.mil ]
+}
+case_of 'a head that does not parse' head_is_shown
+
 case_of 'no fault' fails_with 1 'no fault' $ANEMONE bisect two.mil --engine cpu
 case_of 'no fault in values' fails_with 1 'no value is beyond the tolerance' \
     $ANEMONE bisect values.mil --against-numerics exact --tol 1e-2

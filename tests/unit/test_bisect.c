@@ -5,7 +5,9 @@
 #include "lower/bisect.h"
 
 #include "alloc_fail.h"
+#include "base/alloc.h"
 #include "describe.h"
+#include "lower/cut_text.h"
 
 /* A fault that shows when a candidate computes all of `ops` and returns all of
  * `results`, names separated by blanks. */
@@ -236,6 +238,75 @@ static void test_no_ops(void **state)
     an_module_free(m);
 }
 
+/* ---- texts ---- */
+
+static const char broken[] =
+    "program(1.3)\n[buildInfo = dict<string, string>({{\"a\", \"{;\"}})]\n{\n"
+    "func one<ios18>(tensor<fp16, [1, 4]> x) {\n"
+    "tensor<fp16, [1, 4]> y = exp(x = x)[name = string(\"y\")];\n"
+    "} -> (y);\n"
+    "func two<ios18>(tensor<fp16, [1, 4]> x, tensor<fp16, [1, 4]> unread) "
+    "{\n"
+    "int32 n = const()[name = string(\"n\"), val = int32(2)];\n"
+    "tensor<fp16, [1, 2]> a, tensor<fp16, [1, 2]> b = split(num_splits = n, "
+    "axis = int32(1), x = x)[name = string(\"a; b\")];\n"
+    "tensor<fp16, [1, 4]> c = cat(axis = n, values = (a, b))"
+    "[name = string(\"c\")];\n"
+    "} -> (c);\n}\n";
+enum { BROKEN_LINE = 10, BROKEN_COLUMN = 26 };
+
+static void test_text(void **state)
+{
+    (void)state;
+    char *out = NULL;
+    an_error err = {0};
+    if (an_cut_text(broken, strlen(broken), BROKEN_LINE, BROKEN_COLUMN, &out,
+                    &err) != AN_OK)
+        fail_msg("%s", err.text);
+    assert_non_null(out);
+    assert_string_equal(
+        out, "program(1.3)\n[buildInfo = dict<string, string>({{\"a\", "
+             "\"{;\"}})]\n{\n"
+             "func two<ios18>(tensor<fp16, [1, 2]> a, tensor<fp16, [1, 2]> b) "
+             "{\n"
+             "            int32 n = const()[name = string(\"n\"), val = "
+             "int32(2)];\n"
+             "            tensor<fp16, [1, 4]> c = cat(axis = n, values = (a, "
+             "b))[name = string(\"c\")];\n"
+             "        } -> (c);\n}\n");
+    an_free(out);
+}
+
+/* Whatever is cut off or asked for, there is an answer. */
+static void test_any_text(void **state)
+{
+    (void)state;
+    int n_cut = 0;
+    for (size_t size = 0; size <= strlen(broken); size++) {
+        char *copy = an_alloc(size + 1);
+        memcpy(copy, broken, size);
+        for (int line = 0; line <= 12; line++) {
+            char *out = NULL;
+            assert_int_equal(an_cut_text(copy, size, line, 3, &out, NULL),
+                             AN_OK);
+            n_cut += out != NULL;
+            an_free(out);
+        }
+        an_free(copy);
+    }
+    assert_true(n_cut > 0);
+}
+
+static an_status cut_once(void *ctx, an_error *err)
+{
+    char *out = NULL;
+    (void)ctx;
+    an_status s = an_cut_text(broken, strlen(broken), BROKEN_LINE,
+                              BROKEN_COLUMN, &out, err);
+    an_free(out);
+    return s;
+}
+
 static an_status bisect_once(void *ctx, an_error *err)
 {
     planted p = {"v1 v3", ""};
@@ -251,15 +322,22 @@ static void test_memory(void **state)
     an_module *m = chain(5);
     assert_true(alloc_sweep(bisect_once, m) > 0);
     an_module_free(m);
+    assert_true(alloc_sweep(cut_once, NULL) > 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_op),          cmocka_unit_test(test_two_ops),
-        cmocka_unit_test(test_several_results), cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_no_fault),        cmocka_unit_test(test_fails),
-        cmocka_unit_test(test_odd_programs),    cmocka_unit_test(test_no_ops),
+        cmocka_unit_test(test_one_op),
+        cmocka_unit_test(test_two_ops),
+        cmocka_unit_test(test_several_results),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_no_fault),
+        cmocka_unit_test(test_fails),
+        cmocka_unit_test(test_odd_programs),
+        cmocka_unit_test(test_no_ops),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_any_text),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
