@@ -134,9 +134,16 @@ AN_API an_status an_data_detect(const char *const *paths, int n_paths,
 typedef struct an_dataset an_dataset;
 typedef enum an_split { AN_SPLIT_TRAIN, AN_SPLIT_VALIDATION } an_split;
 
+/* What a sample's loss is taken over. */
+typedef enum an_mask {
+    AN_MASK_NOTHING, /* all of it */
+    AN_MASK_PROMPT   /* what is answered */
+} an_mask;
+
 typedef struct an_dataset_options {
-    const char *const *paths; /* text files, .bin shards of llm.c, raw uint16;
-                                 or the single word "random" */
+    /* Files and folders of them: text, JSONL, .bin shards of llm.c, raw uint16
+     * and uint32 (.u16, .bin; .u32); or the single word "random". */
+    const char *const *paths;
     int n_paths;
     const an_tokenizer *tokenizer; /* NULL for token files and random */
     int64_t vocab_size;
@@ -145,6 +152,13 @@ typedef struct an_dataset_options {
     /* Of the windows, taken from the end: 0.1. At 0 there are none to validate,
      * at 1 none to train. */
     double validation_share;
+    an_mask mask; /* of samples */
+    /* Where the ids of text are kept between runs; NULL: a temporary file. It
+     * is made again when files or tokenizer changed. */
+    const char *cache;
+    /* Of encoding, as in an_encode_options. */
+    bool (*progress)(void *ctx, double share);
+    void *ctx;
 } an_dataset_options;
 
 /*
@@ -153,12 +167,19 @@ typedef struct an_dataset_options {
  * each epoch fixed by (seed, epoch). Files are mapped, not read: they may be
  * larger than memory. Every id is checked against vocab_size when read: an
  * error names the file and the offset.
+ *
+ * Text, and JSONL with "text", is one stream of documents, each led by end of
+ * text. JSONL with "prompt" and "completion", or with "messages", is samples:
+ * each is a window of its own, cut at the sequence's length or padded; targets
+ * of padding, and of what the mask leaves out, are -1.
  */
 AN_API an_status an_dataset_open(const an_dataset_options *options,
                                  an_dataset **out, an_error *err);
 AN_API void an_dataset_free(an_dataset *d);
 AN_API int64_t an_dataset_windows(const an_dataset *d, an_split split);
 AN_API int64_t an_dataset_tokens(const an_dataset *d);
+/* Samples that are longer than a window and lose their end. */
+AN_API int64_t an_dataset_truncated(const an_dataset *d);
 /* A hash of names-free content (sizes and samples of the data), to notice on
  * resume that other data is given. */
 AN_API uint64_t an_dataset_digest(const an_dataset *d);

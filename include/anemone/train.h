@@ -38,6 +38,7 @@ AN_API const char *an_weight_mode_name(an_weight_mode mode);
 typedef struct an_train_options {
     const char *const *data; /* files, or the one word "random" */
     int n_data;
+    an_mask mask;      /* of samples: what the loss is taken over */
     const char *model; /* preset or config.json; NULL: "small", or init's */
     const char *init;  /* run folder, or another tool's model, whose weights a
                           new run begins with; NULL: random ones */

@@ -22,6 +22,7 @@ typedef struct values {
     int64_t sample_tokens;
     const char *sample_prompt;
     bool quiet, json, dry_run, silent;
+    bool mask_prompt;
 } values;
 
 static const char *weights_choice(int i)
@@ -42,8 +43,14 @@ static const an_option options[] = {
      .type = AN_OPTION_WORDS,
      .required = true,
      AN_AT(values, data),
-     .help = "text files, llm.c .bin shards or raw uint16 tokens (.bin without "
-             "header); or the word random"},
+     .help = "files and folders: text, JSONL, llm.c .bin shards, raw uint16 "
+             "(.bin without header, .u16) or uint32 (.u32) tokens; or the word "
+             "random"},
+    {.name = "mask-prompt",
+     .type = AN_OPTION_FLAG,
+     AN_AT(values, mask_prompt),
+     .help = "JSONL with prompt and completion, or messages: the loss is taken "
+             "over what is answered alone"},
     {.name = "model",
      .metavar = "NAME",
      .type = AN_OPTION_TEXT,
@@ -552,6 +559,7 @@ static int train(const an_call *call, const void *v)
     s.o.engine = an_engine_text(s.o.engine, s.v->silent, engine, sizeof engine);
     s.o.data = s.v->data.items;
     s.o.n_data = s.v->data.n;
+    s.o.mask = s.v->mask_prompt ? AN_MASK_PROMPT : AN_MASK_NOTHING;
     catch_signals();
     an_status status = open_session(&s);
     if (status == AN_OK && s.v->dry_run)

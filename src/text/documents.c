@@ -2,8 +2,6 @@
  */
 #include "text/documents.h"
 
-#include "base/json.h"
-
 #include <string.h>
 
 enum { PART_BYTES = 1 << 20, LONGEST_PART = 1 << 24 };
@@ -65,35 +63,40 @@ static an_status read_text(const char *text, size_t size,
     return s;
 }
 
-static an_status read_line(const char *line, size_t size, const char *path,
-                           long number, const an_documents_reader *r,
-                           an_error *err)
-{
-    json_t *object = NULL;
-    an_error why = {0};
-    an_status s = an_json_parse(line, size, "JSON", &object, &why);
-    const json_t *text = json_object_get(object, "text");
-    if (s != AN_OK)
-        s = an_fail(err, s, "%s:%ld: %.300s", path, number, why.text);
-    else if (!json_is_string(text))
-        s = an_fail(err, AN_EFORMAT,
-                    "%s:%ld: expected an object with a \"text\"", path, number);
-    else
-        s = r->part(r->ctx, AN_PIECE_FIRST, json_string_value(text),
-                    json_string_length(text), err);
-    json_decref(object);
-    return s;
-}
+/* ---- lines of objects ---- */
 
 static bool is_blank(const char *line, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        if (!strchr(" \t\r", line[i]) || line[i] == 0) return false;
+        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r') return false;
     return true;
 }
 
-static an_status read_lines(const char *text, size_t size, const char *path,
-                            const an_documents_reader *r, uint64_t before,
+typedef struct lines {
+    const char *path;
+    an_object_fn *fn;
+    void *ctx;
+    /* After every 64th line, with the bytes so far; may be NULL. */
+    const an_documents_reader *r;
+    uint64_t before;
+} lines;
+
+static an_status read_line(const lines *l, const char *line, size_t size,
+                           long number, an_error *err)
+{
+    json_t *object = NULL;
+    an_error why = {0};
+    an_status s = an_json_parse(line, size, "JSON", &object, &why);
+    if (s == AN_OK && !json_is_object(object))
+        s = an_fail(&why, AN_EFORMAT, "expected an object");
+    if (s == AN_OK) s = l->fn(l->ctx, object, &why);
+    json_decref(object);
+    return s == AN_OK
+               ? s
+               : an_fail(err, s, "%s:%ld: %.300s", l->path, number, why.text);
+}
+
+static an_status read_lines(const lines *l, const char *text, size_t size,
                             an_error *err)
 {
     an_status s = AN_OK;
@@ -102,9 +105,33 @@ static an_status read_lines(const char *text, size_t size, const char *path,
         const char *end = memchr(text + at, '\n', size - at);
         n = end ? (size_t)(end - text) - at : size - at;
         if (!is_blank(text + at, n))
-            s = read_line(text + at, n, path, number, r, err);
-        if (s == AN_OK && number % 64 == 0) s = stopped(r, before + at, err);
+            s = read_line(l, text + at, n, number, err);
+        if (s == AN_OK && l->r && number % 64 == 0)
+            s = stopped(l->r, l->before + at, err);
     }
+    return s;
+}
+
+static an_status read_text_object(void *ctx, const json_t *object,
+                                  an_error *err)
+{
+    const an_documents_reader *r = ctx;
+    const json_t *text = json_object_get(object, "text");
+    if (!json_is_string(text))
+        return an_fail(err, AN_EFORMAT, "expected an object with a \"text\"");
+    return r->part(r->ctx, AN_PIECE_FIRST, json_string_value(text),
+                   json_string_length(text), err);
+}
+
+an_status an_jsonl_read(const char *path, an_object_fn *fn, void *ctx,
+                        an_error *err)
+{
+    const lines l = {.path = path, .fn = fn, .ctx = ctx};
+    an_map map;
+    an_status s = an_map_open(path, &map, err);
+    if (s != AN_OK) return s;
+    s = read_lines(&l, (const char *)map.data, map.size, err);
+    an_map_close(&map);
     return s;
 }
 
@@ -117,9 +144,10 @@ an_status an_documents_read(const char *const *files, size_t n,
         an_map map;
         if ((s = an_map_open(files[i], &map, err)) != AN_OK) break;
         const char *text = (const char *)map.data;
-        s = an_is_jsonl(files[i])
-                ? read_lines(text, map.size, files[i], r, before, err)
-                : read_text(text, map.size, r, before, err);
+        an_documents_reader own = *r;
+        const lines l = {files[i], read_text_object, &own, r, before};
+        s = an_is_jsonl(files[i]) ? read_lines(&l, text, map.size, err)
+                                  : read_text(text, map.size, r, before, err);
         before += map.size;
         an_map_close(&map);
         if (s == AN_OK) s = stopped(r, before, err);

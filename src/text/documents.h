@@ -9,6 +9,7 @@
 #ifndef AN_TEXT_DOCUMENTS_H
 #define AN_TEXT_DOCUMENTS_H
 
+#include "base/json.h"
 #include "text/paths.h"
 #include "text/tokenizer.h"
 
@@ -26,6 +27,10 @@ an_status an_documents_read(const char *const *files, size_t n,
 /* Bytes of all files. */
 an_status an_documents_size(const an_paths *files, uint64_t *out,
                             an_error *err);
+/* Every object of a JSONL file; what fn fails with gets file and line. */
+typedef an_status an_object_fn(void *ctx, const json_t *object, an_error *err);
+an_status an_jsonl_read(const char *path, an_object_fn *fn, void *ctx,
+                        an_error *err);
 bool an_is_jsonl(const char *path);
 /* Where a part of text[0..size) may end, past half of `wanted`. */
 size_t an_document_cut(const char *text, size_t size, size_t wanted);

@@ -79,11 +79,20 @@ an_status an_placed_check_tokenizer(const an_placed *p, an_error *err)
                    (long long)n, (long long)p->model_facts.vocab_size);
 }
 
+int64_t an_count_targets(const int32_t *targets, int64_t n)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++)
+        count += targets[i] >= 0;
+    return count;
+}
+
 an_status an_evaluate_windows(an_net *net, const an_dataset *d, an_split split,
                               int64_t n, int64_t batch, int64_t sequence,
                               double *loss, an_error *err)
 {
     double sum = 0;
+    int64_t targets_seen = 0;
     for (int64_t k = 0; k < n; k += batch) {
         for (int64_t b = 0; b < batch; b++) {
             int32_t *inputs = an_net_inputs(net) + b * sequence;
@@ -95,12 +104,13 @@ an_status an_evaluate_windows(an_net *net, const an_dataset *d, an_split split,
             if (s != AN_OK) return s;
             for (int64_t i = 0; k + b >= n && i < sequence; i++)
                 targets[i] = -1;
+            targets_seen += an_count_targets(targets, sequence);
         }
         double nats;
         an_status s = an_net_loss(net, &nats, err);
         if (s != AN_OK) return s;
         sum += nats;
     }
-    *loss = n > 0 ? sum / (double)(n * sequence) : 0;
+    *loss = targets_seen > 0 ? sum / (double)targets_seen : 0;
     return AN_OK;
 }

@@ -44,6 +44,8 @@ an_status an_sample_text(an_net *net, const an_tokenizer *tokenizer,
                          int64_t sequence, const an_sample_options *o,
                          an_sample_fn *put, void *ctx, an_error *err);
 
+/* Targets that count: those below 0 do not. */
+int64_t an_count_targets(const int32_t *targets, int64_t n);
 /* Mean nats per token over windows [0, n) of a split. */
 an_status an_evaluate_windows(an_net *net, const an_dataset *d, an_split split,
                               int64_t n, int64_t batch, int64_t sequence,

@@ -55,9 +55,25 @@ static an_status open_model(an_trainer *t, an_error *err)
     return s;
 }
 
+/* Ids of text are kept beside the run: DIR.tokens. */
+static an_status cache_path(an_trainer *t, const char **out, an_error *err)
+{
+    size_t n = t->o.out ? strlen(t->o.out) : 0;
+    while (n > 1 && t->o.out[n - 1] == '/')
+        n--;
+    if (n == 0) return AN_OK;
+    *out = an_arena_printf(&t->arena, "%.*s.tokens", (int)n, t->o.out);
+    return *out ? AN_OK : an_fail(err, AN_ENOMEM, "trainer: no memory");
+}
+
 static an_status open_data(an_trainer *t, an_error *err)
 {
-    an_dataset_options o = {.paths = t->o.data,
+    const char *cache = NULL;
+    an_status s = cache_path(t, &cache, err);
+    if (s != AN_OK) return s;
+    an_dataset_options o = {.cache = cache,
+                            .mask = t->o.mask,
+                            .paths = t->o.data,
                             .n_paths = t->o.n_data,
                             .tokenizer = t->placed.tokenizer,
                             .vocab_size = t->placed.model_facts.vocab_size,
@@ -206,6 +222,8 @@ static an_status micro_batch(an_trainer *t, int64_t micro, double *nats,
             an_net_inputs(t->net) + at, an_net_targets(t->net) + at, err);
         if (s != AN_OK) return s;
     }
+    t->targets +=
+        an_count_targets(an_net_targets(t->net), t->o.batch * t->o.sequence);
     return an_net_step(t->net, nats, err);
 }
 
@@ -255,8 +273,7 @@ static an_status run_update(an_trainer *t, an_step_report *r, an_error *err)
                                   .beta2 = t->o.beta2,
                                   .epsilon = t->o.epsilon,
                                   .decay = t->o.weight_decay},
-                        .divisor = t->progress.scale.value *
-                                   (double)tokens_per_step(t),
+                        .divisor = t->progress.scale.value * (double)t->targets,
                         .clip = t->o.clip,
                         .updates = t->progress.updates,
                         .overflow = r->overflow[0] != 0};
@@ -357,6 +374,7 @@ an_status an_trainer_step(an_trainer *t, an_step_report *out, an_error *err)
         return AN_OK;
     }
     double start = an_clock(), nats = 0;
+    t->targets = 0;
     for (int64_t i = 0; i < t->o.accum; i++) {
         double part;
         an_status s = micro_batch(t, i, &part, err);
@@ -365,12 +383,14 @@ an_status an_trainer_step(an_trainer *t, an_step_report *out, an_error *err)
         add_busy(t, &r);
         watch_peak(t, &r);
     }
+    /* Where nothing counts there is no gradient either. */
+    if (t->targets == 0) t->targets = 1;
     an_status s = run_update(t, &r, err);
     if (s != AN_OK) return s;
     step_scale(t, &r);
     t->last_seconds = an_clock() - start;
     t->progress.seconds += t->last_seconds;
-    r.loss = nats / (double)tokens_per_step(t);
+    r.loss = nats / (double)t->targets;
     r.step = ++t->progress.step;
     r.tokens = t->progress.tokens += tokens_per_step(t);
     r.ms = 1000 * t->last_seconds;

@@ -39,6 +39,7 @@ struct an_trainer {
     bool pending;
     an_step_report last;
     an_peak peak;          /* of the adjoints of the step at hand */
+    int64_t targets;       /* of the step at hand, that count */
     int64_t first_step;    /* where this process began */
     int64_t saved_step;    /* -1: none */
     int64_t planned_steps; /* of the checkpoint; 0: none */
