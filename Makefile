@@ -129,7 +129,7 @@ fuzz: ## every fuzz target for FUZZ_SECONDS
 	@BUILD=$(BUILD)/fuzz sh tests/run fuzz $(FUZZ_SECONDS)
 
 include tools/macos.mk
-
+include tools/aarch64.mk
 include tools/install.mk
 
 clean: ## remove what was built
@@ -138,11 +138,11 @@ clean: ## remove what was built
 include replica/replica.mk
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' Makefile tools/*.mk replica/*.mk
+	@sed -n 's/^\([a-z0-9-]*\):.* ## /\1	/p' Makefile tools/*.mk replica/*.mk
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 FORCE:
 .PHONY: all deps check test unit demo bench bless docs format tidy fuzz clean help \
-        macos macos-tests macos-check FORCE
+        macos macos-tests macos-check aarch64 aarch64-check FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

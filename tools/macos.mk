@@ -16,7 +16,7 @@ MACOS_SHA256_jansson-2.14  = c739578bf6b764aa0752db9a2fdadcfe921c78f1228c7ec0bb4
 MACOS_PACKAGE_pcre2-10.42  = pcre2=10.42-1
 MACOS_SHA256_pcre2-10.42   = c33b418e3b936ee3153de2c61cc638e7e4fe3156022a5c77d0711bcbb9d64f1f
 
-MACOS_MAKE = $(MAKE) BUILD=$(MACOS) UNAME=Darwin CC='$(MACOS_CC)' \
+MACOS_MAKE = $(MAKE) --no-print-directory BUILD=$(MACOS) UNAME=Darwin CC='$(MACOS_CC)' \
     AR='$(MACOS_AR)' OPT='-O2 -g0 -UNDEBUG' \
     PKG_CFLAGS='$(MACOS_LIBS:%=-isystem $(MACOS)/%/src) -isystem $(MACOS)/include' \
     PKG_LIBS='$(MACOS_LIBS:%=$(MACOS)/%.a)'
