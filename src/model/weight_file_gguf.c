@@ -4,6 +4,7 @@
  * gguf-py/gguf/constants.py of ggml-org/llama.cpp for keys and names.
  */
 #include "base/gguf.h"
+#include "model/export_parts.h"
 #include "model/llama.h"
 #include "model/weight_file_parts.h"
 
@@ -141,6 +142,50 @@ static void translate(const kind *k, const char *name, char *out, size_t size)
         snprintf(out, size, "%s.%ld.%s", k->prefix, layer, hf);
     else
         snprintf(out, size, "%s", name);
+}
+
+/* ---- writing ---- */
+
+static const kind *kind_of(const an_config *c)
+{
+    const char *variant = c->variant ? c->variant->model_type : NULL;
+    if (variant && strcmp(variant, "mistral") == 0) variant = "llama";
+    for (int i = 0; i < N_KINDS; i++)
+        if (variant ? kinds[i].variant && !strcmp(kinds[i].variant, variant)
+                    : !kinds[i].variant)
+            return &kinds[i];
+    return &kinds[0];
+}
+
+const char *an_gguf_architecture(const an_config *c)
+{
+    return kind_of(c)->architecture;
+}
+
+bool an_gguf_has_pairs(const an_config *c)
+{
+    return kind_of(c)->pairs;
+}
+
+bool an_gguf_name(const an_config *c, int layer, const char *hf, char *out,
+                  size_t size)
+{
+    const kind *k = kind_of(c);
+    const name_row *rows = layer < 0 ? k->ends : k->names;
+    size_t prefix = strlen(k->prefix) + 1;
+    if (layer >= 0) {
+        hf += prefix;
+        hf += strcspn(hf, ".") + 1;
+    }
+    for (; rows->hf; rows++) {
+        if (strcmp(rows->hf, hf) != 0) continue;
+        if (layer < 0)
+            snprintf(out, size, "%s", rows->gguf);
+        else
+            snprintf(out, size, "blk.%d.%s", layer, rows->gguf);
+        return true;
+    }
+    return false;
 }
 
 /* ---- keys ---- */

@@ -175,7 +175,7 @@ static an_status read_header(const an_weight_file *s, int version, header *h,
     if (version == 1) return AN_OK;
     h->group = an_file_int(s->data + 37, 0);
     if (h->group < 1 || h->facts.width % h->group != 0 ||
-        h->facts.hidden % h->group != 0 || h->kv % h->group != 0)
+        h->facts.hidden % h->group != 0)
         return an_fail(err, AN_EFORMAT,
                        "llama2.c header: group size is %lld, expected a "
                        "divisor of %lld and %lld",

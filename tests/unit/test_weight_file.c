@@ -7,6 +7,7 @@
 #include "alloc_fail.h"
 #include "base/alloc.h"
 #include "base/file.h"
+#include "model/export.h"
 #include "model/weight_file.h"
 
 #include <math.h>
@@ -313,6 +314,62 @@ static void test_no_memory(void **state)
         assert_true(alloc_sweep(open_and_close, paths[i]) > 0);
 }
 
+typedef struct export
+{
+    const char *from;
+    an_export_format format;
+    an_export_dtype dtype;
+}
+export;
+
+static an_status export_once(void *ctx, an_error *err)
+{
+    const export *e = ctx;
+    char path[256];
+    an_weight_file *f = NULL;
+    an_model *m = NULL;
+    snprintf(path, sizeof path, "tests/data/%s", e->from);
+    an_status s = an_weight_file_open(path, &f, err);
+    if (s == AN_OK) s = an_weight_file_model(f, &m, err);
+    snprintf(path, sizeof path, "%s/out", folder);
+    if (s == AN_OK) s = an_export_file(f, m, e->format, e->dtype, path, err);
+    an_model_free(m);
+    an_weight_file_close(f);
+    return s;
+}
+
+static void test_export_no_memory(void **state)
+{
+    (void)state;
+    export cases[] = {
+        {"weights/blocks", AN_EXPORT_SAFETENSORS, AN_EXPORT_F16},
+        {"weights/blocks", AN_EXPORT_LLAMA2C, AN_EXPORT_Q8_0},
+        {"models/gpt2", AN_EXPORT_GGUF, AN_EXPORT_BF16},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_true(alloc_sweep(export_once, &cases[i]) > 0);
+}
+
+/* llama2.c has one file for these weights: v0, as its own tool writes it (but
+ * for the tables, which nobody reads). */
+static void test_export_v0(void **state)
+{
+    (void)state;
+    char *a = NULL, *b = NULL;
+    size_t m = 0, n = 0;
+    an_error err = {0};
+    export e = {"weights/pairs", AN_EXPORT_LLAMA2C, AN_EXPORT_F32};
+    must(export_once(&e, &err), &err);
+    must(an_file_read(inside("out"), 1 << 20, &a, &m, &err), &err);
+    must(an_file_read("tests/data/weights/v0.bin", 1 << 20, &b, &n, &err),
+         &err);
+    assert_int_equal(m, n);
+    size_t tables = 16 * 4 * sizeof(float); /* at the end of a tied model */
+    assert_memory_equal(a, b, n - tables);
+    an_free(a);
+    an_free(b);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -328,9 +385,14 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same),  cmocka_unit_test(test_names),
-        cmocka_unit_test(test_sizes), cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_index), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_index),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_export_no_memory),
+        cmocka_unit_test(test_export_v0),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

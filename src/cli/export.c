@@ -1,0 +1,140 @@
+/*
+ * anemone export: a model's weights in a format of other tools.
+ */
+#include "cli/commands.h"
+
+#include "base/file.h"
+#include "model/export.h"
+#include "train/pretrained.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct values {
+    const char *checkpoint, *tokenizer, *out;
+    an_export_format format;
+    an_export_dtype dtype;
+} values;
+
+static const char *format_choice(int i)
+{
+    return an_export_format_name((an_export_format)i);
+}
+
+static const char *dtype_choice(int i)
+{
+    return an_export_dtype_name((an_export_dtype)i);
+}
+
+static const an_option options[] = {
+    {.section = "Options",
+     .name = "checkpoint",
+     .metavar = "PATH",
+     .type = AN_OPTION_TEXT,
+     .required = true,
+     AN_AT(values, checkpoint),
+     .help = "run folder, or one step's folder in it; a folder of Hugging "
+             "Face's; or a file (safetensors, GGUF, llama2.c's or llm.c's "
+             ".bin, BLZT)"},
+    {.name = "to",
+     .metavar = "FORMAT",
+     .type = AN_OPTION_CHOICE,
+     .choice = format_choice,
+     AN_AT(values, format),
+     .help = "safetensors (a folder as Hugging Face's), llama2c (f32 for its "
+             "run, q8_0 for its runq) or gguf (without tokenizer)"},
+    {.name = "dtype",
+     .metavar = "TYPE",
+     .type = AN_OPTION_CHOICE,
+     .choice = dtype_choice,
+     AN_AT(values, dtype),
+     .help = "f32, f16, bf16 or q8_0"},
+    {.name = "out",
+     .metavar = "PATH",
+     .type = AN_OPTION_TEXT,
+     .required = true,
+     AN_AT(values, out),
+     .help = "file, or for safetensors a folder that is not there yet"},
+    {.name = "tokenizer",
+     .metavar = "FILE",
+     .type = AN_OPTION_TEXT,
+     .preset = "the one beside the model",
+     AN_AT(values, tokenizer),
+     .help = "a tokenizer's file, or the word bytes"},
+};
+
+static void defaults(void *v)
+{
+    *(values *)v = (values){0};
+}
+
+/* The files of a folder, in one that is not under its name yet. */
+static an_status fill_folder(const values *o, const an_pretrained *p,
+                             const char *folder, an_error *err)
+{
+    char path[4096];
+    char *config = NULL;
+    an_status s = an_dir_remove(folder, err);
+    if (s == AN_OK) s = an_dir_make(folder, err);
+    if (s == AN_OK) s = an_model_config_text(p->model, &config, err);
+    if (s == AN_OK) {
+        snprintf(path, sizeof path, "%s/config.json", folder);
+        s = an_file_write(path, config, strlen(config), err);
+    }
+    if (s == AN_OK && p->tokenizer) {
+        snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+        s = an_tokenizer_save(p->tokenizer, path, err);
+    }
+    if (s == AN_OK) {
+        snprintf(path, sizeof path, "%s/model.safetensors", folder);
+        s = an_export_file(p->source, p->model, o->format, o->dtype, path, err);
+    }
+    an_text_free(config);
+    return s == AN_OK ? an_dir_sync(folder, err) : s;
+}
+
+static an_status export_folder(const values *o, const an_pretrained *p,
+                               an_error *err)
+{
+    char folder[4000];
+    int n = snprintf(folder, sizeof folder, "%s.tmp", o->out);
+    if (n < 0 || (size_t)n >= sizeof folder)
+        return an_fail(err, AN_EINVAL, "out: path of %zu bytes",
+                       strlen(o->out));
+    if (an_path_exists(o->out))
+        return an_fail(err, AN_EIO, "%s: is there already", o->out);
+    an_status s = fill_folder(o, p, folder, err);
+    if (s == AN_OK && rename(folder, o->out) != 0)
+        s = an_fail(err, AN_EIO, "%s: cannot rename: %s", o->out,
+                    strerror(errno));
+    if (s != AN_OK) an_dir_remove(folder, NULL);
+    return s;
+}
+
+static int export(const an_call *call, const void *v)
+{
+    const values *o = v;
+    an_error err = {0};
+    an_pretrained p;
+    an_status s = an_pretrained_open(o->checkpoint, o->tokenizer, &p, &err);
+    if (s == AN_OK && o->format == AN_EXPORT_SAFETENSORS)
+        s = export_folder(o, &p, &err);
+    else if (s == AN_OK)
+        s = an_export_file(p.source, p.model, o->format, o->dtype, o->out,
+                           &err);
+    an_pretrained_close(&p);
+    return s == AN_OK ? 0 : an_call_fail(call, &err);
+}
+
+const an_command an_command_export = {
+    .name = "export",
+    .summary = "write a model's weights for other tools",
+    .about = "Writes the weights of a model in a format that other tools open. "
+             "What is written is whole or not there.",
+    .options = options,
+    .n_options = AN_COUNT(options),
+    .size_bytes = sizeof(values),
+    .defaults = defaults,
+    .run = export,
+};
