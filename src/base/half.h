@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#define AN_HALF_MAX 65504.0 /* the largest finite fp16 */
+
 double an_half_to_double(uint16_t bits);
 float an_half_to_float(uint16_t bits);
 /* One rounding from fp64: never through fp32 (no double rounding). */

@@ -42,6 +42,7 @@ static const uint16_t m1_gelu[AN_TABLE_KNOTS] =
                 .lanes = 4, .lane_bits = 12}
 
 #define SAME_ON_ALL \
+    .product_limit = 32752, /* AF; M6 study: 32768 */ \
     .sigmoid_zero_at = -9.9375, /* M6's worst error is there */ \
     .sigmoid_one_at = 8.320,    /* guide (M1) */ \
     .log_of_zero = -45440,      /* guide (M1) */ \

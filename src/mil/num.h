@@ -62,6 +62,8 @@ struct an_num {
 /* The meaning of a scalar function in fp64, before rounding. Domains follow
  * IEEE: log(-1) is NaN, 1/0 infinity. */
 double an_scalar_exact(an_scalar fn, double a, double b, double c);
+/* One row of n values of a type, replaced by its softmax (ops/softmax.c). */
+void an_softmax_row(const an_num *num, int64_t n, double *x, an_dtype type);
 int an_scalar_operands(an_scalar fn);
 
 extern const an_num an_num_ieee;

@@ -39,7 +39,9 @@ typedef enum an_integer_way {
 struct an_chip_numerics {
     const char *chip; /* "m4" */
     an_mac mac;       /* conv, matmul, linear */
-    an_ties ties;     /* of all other roundings to fp16 */
+    /* Magnitude from which a result of theirs may have been infinity. */
+    double product_limit;
+    an_ties ties; /* of all other roundings to fp16 */
     /* Denormal operands of element-wise ops act as 0. */
     bool flushes_operands;
     /* Literals below 2^-14 in the text of a program act as 0. */
@@ -85,7 +87,13 @@ uint16_t an_hw_store(double x);
 
 /* A literal of a program as the chip sees it (flushes_literals). */
 double an_hw_literal(const an_chip_numerics *chip, double x);
-/* An element that passes a slice at a non-zero offset of the last axis. */
+/* Does a view of x change elements on the chip: is it a slice of floats at a
+ * non-zero offset of the last axis, where slices have a gain? chip may be NULL.
+ */
+struct an_view;
+bool an_hw_slice_has_gain(const an_chip_numerics *chip, const an_shape *x,
+                          const struct an_view *view);
+/* An element that passes such a slice. */
 uint16_t an_hw_slice(const an_chip_numerics *chip, uint16_t bits);
 
 /*

@@ -4,6 +4,8 @@
  */
 #include "ops/ops.h"
 
+#include "mil/numerics.h"
+
 #include <string.h>
 
 /* ---- element-wise ---- */
@@ -113,6 +115,16 @@ static void copy_parts(const an_dense *whole, const an_dense *parts, int n,
     }
 }
 
+/* What a chip's slices do to elements that leave their range. */
+static void gain(const an_chip_numerics *chip, const an_dense *out)
+{
+    int64_t n = an_shape_count(&out->shape);
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t bits = an_hw_slice(chip, an_hw_store(out->data[i]));
+        if ((bits & 0x7fff) == 0x7c00) out->data[i] = an_hw_load(bits);
+    }
+}
+
 an_status an_kernel_view(const an_eval *e, an_error *err)
 {
     an_view v;
@@ -129,6 +141,8 @@ an_status an_kernel_view(const an_eval *e, an_error *err)
         break;
     case AN_VIEW_SLICE:
         copy_slice(x, &v, out);
+        if (an_hw_slice_has_gain(e->num->chip, &x->shape, &v))
+            gain(e->num->chip, out);
         break;
     case AN_VIEW_CONCAT:
         copy_parts(out, e->in, an_node_n_tensors(e->node), v.axis, JOIN);

@@ -82,18 +82,23 @@ static double to_whole(const an_chip_numerics *chip, double x, an_dtype to)
     return an_num_exact.round(&an_num_exact, x, to);
 }
 
+/* Infinity of its sign for a carried pattern, 0 where IEEE has NaN. */
+static double without_nan(double x)
+{
+    if (!isnan(x)) return x;
+    return is_carried(x) ? copysign(HUGE_VAL, x) : 0;
+}
+
 static double hw_round(const an_num *num, double x, an_dtype to)
 {
-    if (isnan(x)) x = is_carried(x) ? copysign(HUGE_VAL, x) : 0;
+    x = without_nan(x);
     if (is_half(to)) return an_hw_round(num->chip, x);
     return to == AN_FP64 ? x : to_whole(num->chip, x, to);
 }
 
-/* softmax's x - max. Of a carried NaN x, which is infinity of its sign, the
- * difference to itself is 0, and a negative one is below every maximum. */
 static double hw_inner(const an_num *num, double x, an_dtype of)
 {
-    if (isnan(x)) return is_carried(x) && signbit(x) ? -HUGE_VAL : 0;
+    x = without_nan(x);
     return is_half(of) ? an_hw_round(num->chip, x) : x;
 }
 
@@ -286,6 +291,13 @@ void an_num_hw_init(an_num *out, const an_chip_numerics *chip)
 double an_hw_literal(const an_chip_numerics *chip, double x)
 {
     return chip->flushes_literals && fabs(x) < SMALLEST_NORMAL ? 0 : x;
+}
+
+bool an_hw_slice_has_gain(const an_chip_numerics *chip, const an_shape *x,
+                          const an_view *view)
+{
+    return chip && chip->slice_gain != 1 && view->kind == AN_VIEW_SLICE &&
+           is_float(x->dtype) && view->begin[x->rank - 1] != 0;
 }
 
 uint16_t an_hw_slice(const an_chip_numerics *chip, uint16_t bits)

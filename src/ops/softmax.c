@@ -18,9 +18,12 @@ static an_status shape_softmax(const an_node *node, an_shape *out, int n,
     return s;
 }
 
-/* One row of n values, replaced by its softmax. */
-static void softmax_row(const an_num *num, int64_t n, double *x, an_dtype type)
+void an_softmax_row(const an_num *num, int64_t n, double *x, an_dtype type)
 {
+    /* Operands that are no numbers in these numerics become what they act as:
+     * a difference of two would not tell which of them it came from. */
+    for (int64_t j = 0; j < n; j++)
+        x[j] = num->round(num, x[j], AN_FP64);
     double max = num->reduce(num, AN_REDUCE_MAX, n, x, 1, AN_FP64);
     for (int64_t j = 0; j < n; j++)
         x[j] =
@@ -47,7 +50,7 @@ static an_status kernel_softmax(const an_eval *e, an_error *err)
     for (int64_t i = 0; i < g.n_outer; i++) {
         for (int64_t j = 0; j < g.n_inner; j++)
             row[j] = x->data[g.outer[i] + g.inner[j]];
-        softmax_row(e->num, g.n_inner, row, x->shape.dtype);
+        an_softmax_row(e->num, g.n_inner, row, x->shape.dtype);
         for (int64_t j = 0; j < g.n_inner; j++)
             e->out[0].data[g.outer[i] + g.inner[j]] = row[j];
     }

@@ -5,6 +5,7 @@
  */
 #include "train/net_parts.h"
 
+#include "base/half.h"
 #include "base/alloc.h"
 #include "mil/op.h"
 
@@ -229,7 +230,7 @@ static an_watch watch_of(const place *at, const char *name, an_dtype dtype)
     static const char *const functions[] = {"backward", "forward"};
     an_watch w = {.block = at->name,
                   .layer = at->layer,
-                  .limit = 65504,
+                  .limit = AN_HALF_MAX,
                   .op = "add",
                   .adjoint = strncmp(name, "d_", 2) == 0};
     if (dtype != AN_FP16) return w;

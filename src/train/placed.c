@@ -3,7 +3,17 @@
  */
 #include "train/placed.h"
 
+#include "base/half.h"
+#include "chip/numerics.h"
+
 #include <string.h>
+
+/* Where a chip's products end, else fp16. */
+static double product_limit(an_numerics numerics, const char *chip)
+{
+    const an_chip_numerics *row = an_chip_numerics_find(chip);
+    return numerics == AN_NUMERICS_HW && row ? row->product_limit : AN_HALF_MAX;
+}
 
 an_status an_placed_open(an_placed *p, const char *engine, an_numerics numerics,
                          int threads, an_weights_use use, an_error *err)
@@ -21,9 +31,7 @@ an_status an_placed_open(an_placed *p, const char *engine, an_numerics numerics,
     p->numerics = numerics;
     bool chip = strcmp(p->facts.chip, "cpu") != 0;
     p->columns = chip ? 32 : 1;
-    /* The largest fp16, or where chips' products end: ANEForge saw infinity
-     * from 32752 on, others from 32768 on. */
-    p->product_limit = numerics == AN_NUMERICS_HW ? 32752 : 65504;
+    p->product_limit = product_limit(numerics, p->facts.chip);
     p->dtype = numerics == AN_NUMERICS_EXACT ? AN_FP64
                : chip                        ? AN_FP16
                                              : AN_FP32;

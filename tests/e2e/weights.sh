@@ -44,6 +44,11 @@ case_of 'a reload that has no effect is refused' \
     fails_with 1 'the engine went on with the old weights' \
     run stale --weights reload --quiet --engine soft:m4,reload=stale
 
+case_of 'in hw as well' \
+    fails_with 1 'the engine went on with the old weights' \
+    run hw_stale --weights reload --quiet --numerics hw \
+    --engine soft:m4,reload=stale
+
 case_of 'programs that cannot all be live' \
     fails_with 1 'Program load failure (0x50004)' \
     run live --weights bake --quiet --engine soft:m4,live=5

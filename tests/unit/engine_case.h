@@ -30,7 +30,8 @@ typedef struct engine_case {
     const char *name; /* of the case, for failures */
     double tolerance; /* relative to the largest element of a result */
     double low, high; /* of inputs; both 0: -2 to 2 */
-    bool patterns;    /* fp16 inputs: one in four is any bit pattern */
+    bool patterns;    /* fp16 inputs: one in four is any bit pattern, one in
+                         sixteen is special */
 } engine_case;
 
 static inline void case_begin(engine_case *c, const char *name)
@@ -76,6 +77,18 @@ static inline double case_load(an_dtype dtype, const void *x, size_t i)
     }
 }
 
+/* fp16 where rules change: 0, denormals, 2^-14, operands of products that are
+ * just lost or not (2^-8, 2^-9), 4096 and the next, the last two below 32768,
+ * 32768, 65504, infinity, NaN; of either sign. */
+static inline uint16_t case_special(an_rng *rng)
+{
+    static const uint16_t bits[] = {
+        0,      1,      0x3ff,  0x400,  0x1c00, 0x1800, 0x6c00, 0x6c01,
+        0x77fe, 0x77ff, 0x7800, 0x7bff, 0x7c00, 0x7c01, 0x7e00, 0x7fff};
+    uint64_t i = an_rng_below(rng, 2 * sizeof bits / sizeof *bits);
+    return (uint16_t)(bits[i / 2] | (i % 2 ? 0x8000 : 0));
+}
+
 /* Values of one tensor, rounded to its type, in both forms. */
 typedef struct case_tensor {
     an_shape shape;
@@ -101,6 +114,8 @@ static inline void case_fill(const engine_case *c, case_tensor *t,
         uint64_t any = an_rng_below(&rng, 4 << 16);
         if (c->patterns && shape->dtype == AN_FP16 && any < 1 << 16)
             ((uint16_t *)t->bytes)[i] = (uint16_t)any;
+        else if (c->patterns && shape->dtype == AN_FP16 && any < 5 << 14)
+            ((uint16_t *)t->bytes)[i] = case_special(&rng);
         t->values[i] = case_load(shape->dtype, t->bytes, i);
     }
 }

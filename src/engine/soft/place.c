@@ -194,16 +194,6 @@ static an_status add_concat(an_plan *plan, const an_node *node,
     return s;
 }
 
-/* Does the chip change elements that pass this slice? */
-static bool slice_has_gain(const an_plan *plan, const an_node *node,
-                           const an_view *view)
-{
-    const an_chip_numerics *chip = plan->numerics->chip;
-    const an_shape *s = &an_node_tensor(node, 0)->type->shape;
-    return chip && chip->slice_gain != 1 && view->kind == AN_VIEW_SLICE &&
-           an_dtype_is_float(s->dtype) && view->begin[s->rank - 1] != 0;
-}
-
 /* Into a dense copy first, which then is the operand of a plain view. */
 static an_status add_gain(an_plan *plan, an_view *view, an_place *x,
                           an_error *err)
@@ -229,7 +219,8 @@ an_status an_plan_add_view(an_plan *plan, const an_node *node,
     an_place x;
     an_status s = an_plan_operand(plan, an_node_tensor(node, 0), &x, err);
     an_view own = *view;
-    if (s == AN_OK && slice_has_gain(plan, node, view))
+    const an_shape *shape = &an_node_tensor(node, 0)->type->shape;
+    if (s == AN_OK && an_hw_slice_has_gain(plan->numerics->chip, shape, view))
         s = add_gain(plan, &own, &x, err);
     for (int r = 0; r < node->n_results && s == AN_OK; r++)
         s = add_result(plan, node, &own, r, &x, err);

@@ -122,21 +122,6 @@ static an_status run_along(const an_step *step, const an_exec *exec, int phase,
     return AN_OK;
 }
 
-/* As the reference kernel does it (ops/softmax.c). */
-static void softmax_scalar(const rows *s, double *x)
-{
-    const an_num *num = s->num;
-    int64_t n = s->n_inner;
-    double max = num->reduce(num, AN_REDUCE_MAX, n, x, 1, AN_FP64);
-    for (int64_t j = 0; j < n; j++)
-        x[j] = num->scalar(num, AN_SCALAR_exp,
-                           num->inner(num, x[j] - max, s->type), 0, 0, s->type,
-                           AN_FP64);
-    double sum = num->reduce(num, AN_REDUCE_SUM, n, x, 1, AN_FP64);
-    for (int64_t j = 0; j < n; j++)
-        x[j] = num->round(num, x[j] / sum, s->type);
-}
-
 static void run_row_scalar(const rows *s, const an_exec *exec, int64_t i,
                            double *row)
 {
@@ -155,7 +140,7 @@ static void run_row_scalar(const rows *s, const an_exec *exec, int64_t i,
     }
     if (!s->exponentials ||
         !an_softmax_hw(s->numerics->chip, s->exponentials, s->n_inner, row))
-        softmax_scalar(s, row);
+        an_softmax_row(s->num, s->n_inner, row, s->type);
     n = q->dims[q->rank - 1], stride = q->strides[q->rank - 1];
     for (int64_t r = 0; r * n < s->n_inner; r++)
         an_store_f64(q->dtype, row + r * n, n,
