@@ -44,8 +44,10 @@ AN_API an_status an_numerics_find(const char *name, an_numerics *out,
                                   an_error *err);
 
 typedef struct an_engine_options {
-    const char *name; /* "auto", "soft", "soft:m4", "cpu"; a chip's limits may
-                         be replaced: "soft:m4,compiles=20,live=30" */
+    /* "auto" (Apple's engine where there is one, else soft), "apple", "soft",
+     * "soft:m4", "cpu"; a chip's limits may be replaced:
+     * "soft:m4,compiles=20,live=30". */
+    const char *name;
     an_numerics numerics;
     struct an_pool *pool; /* shared; NULL: the engine opens its own */
     int threads;          /* of an own pool; 0: one per processor */
@@ -56,10 +58,11 @@ AN_API an_status an_engine_open(const an_engine_options *options,
 AN_API void an_engine_close(an_engine *engine);
 
 typedef struct an_engine_facts {
-    const char *name;  /* "soft:m4" */
-    const char *chip;  /* "m4", "cpu" */
-    int cores;         /* of the chip's engine; 0 for cpu */
-    int compiles_left; /* in this process; -1: no limit */
+    const char *name;   /* "soft:m4" */
+    const char *chip;   /* "m4", "cpu" */
+    int cores;          /* of the chip's engine; 0 for cpu */
+    int compiles_left;  /* in this process; -1: no limit */
+    bool reload_counts; /* a reload may take one of them */
     int programs_loaded;
 } an_engine_facts;
 AN_API void an_engine_get_facts(an_engine *engine, an_engine_facts *out);

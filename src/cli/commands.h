@@ -17,7 +17,9 @@
      .metavar = "ENGINE",                                                      \
      .type = AN_OPTION_TEXT,                                                   \
      AN_AT(type_, engine_),                                                    \
-     .help = "auto, soft, soft:CHIP (the software Neural Engine) or cpu"},     \
+     .help =                                                                   \
+         "auto, apple, soft, soft:CHIP (the software Neural Engine) or cpu; "  \
+         "auto is apple where Apple's framework opens, else soft"},            \
         {.name = "numerics",                                                   \
          .metavar = "MODE",                                                    \
          .type = AN_OPTION_CHOICE,                                             \

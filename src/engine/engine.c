@@ -32,7 +32,8 @@ an_status an_numerics_find(const char *name, an_numerics *out, an_error *err)
                    "numerics is \"%.32s\", expected ieee, hw or exact", name);
 }
 
-static const an_engine_kind *const kinds[] = {&an_engine_soft};
+static const an_engine_kind *const kinds[] = {&an_engine_soft,
+                                              &an_engine_apple};
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 /* The kind that has an engine of this name, and the chip that it stands for. */
@@ -42,7 +43,6 @@ static const an_engine_kind *find_kind(const char *full, const an_chip **chip)
     size_t n = strcspn(full, ","); /* settings follow: engine/limits.h */
     if (n >= sizeof name) return NULL;
     snprintf(name, sizeof name, "%.*s", (int)n, full);
-    if (strcmp(name, "auto") == 0) strcpy(name, "soft");
     for (int i = 0; i < N_KINDS; i++)
         if ((*chip = kinds[i]->find(name)) != NULL) return kinds[i];
     return NULL;
@@ -56,8 +56,8 @@ static an_status fail_name(const char *name, an_error *err)
             snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
                      *list ? ", " : "", an_chip_at(i)->name);
     return an_fail(err, AN_EINVAL,
-                   "engine is \"%.32s\", expected auto, cpu, soft or soft:CHIP "
-                   "with one of %s",
+                   "engine is \"%.32s\", expected auto, apple, cpu, soft or "
+                   "soft:CHIP with one of %s",
                    name, list);
 }
 
@@ -79,10 +79,9 @@ static an_status open_pool(an_engine *e, const an_engine_options *o,
     return s;
 }
 
-an_status an_engine_open(const an_engine_options *options, an_engine **out,
-                         an_error *err)
+static an_status open_named(const char *name, const an_engine_options *options,
+                            an_engine **out, an_error *err)
 {
-    const char *name = options->name ? options->name : "auto";
     const an_chip *chip = NULL;
     const an_engine_kind *kind = find_kind(name, &chip);
     if (!kind) return fail_name(name, err);
@@ -110,6 +109,21 @@ an_status an_engine_open(const an_engine_options *options, an_engine **out,
     return s;
 }
 
+/* `auto` is Apple's engine where its own framework opens, else soft. */
+an_status an_engine_open(const an_engine_options *options, an_engine **out,
+                         an_error *err)
+{
+    char text[128];
+    const char *name = options->name ? options->name : "auto";
+    if (strcspn(name, ",") != 4 || strncmp(name, "auto", 4) != 0)
+        return open_named(name, options, out, err);
+    snprintf(text, sizeof text, "apple%.100s", name + 4);
+    if (an_apple_is_own() && open_named(text, options, out, NULL) == AN_OK)
+        return AN_OK;
+    snprintf(text, sizeof text, "soft%.100s", name + 4);
+    return open_named(text, options, out, err);
+}
+
 void an_engine_close(an_engine *engine)
 {
     if (!engine) return;
@@ -129,6 +143,7 @@ void an_engine_get_facts(an_engine *engine, an_engine_facts *out)
                                                   ? engine->limits.compiles -
                                                         engine->n_compiles
                                                   : -1,
+                             .reload_counts = engine->kind->reload_counts,
                              .programs_loaded = engine->n_programs};
     pthread_mutex_unlock(&engine->mutex);
 }

@@ -64,6 +64,7 @@ struct an_request {
 
 struct an_engine_kind {
     size_t engine_bytes, program_bytes, request_bytes;
+    bool reload_counts; /* as a compile */
     /* The chip of an engine's name (settings cut off); NULL: not of this kind.
      */
     const an_chip *(*find)(const char *name);
@@ -90,7 +91,9 @@ struct an_engine_kind {
     bool (*step)(const an_request *r, int i, an_profiled_step *out);
 };
 
-extern const an_engine_kind an_engine_soft;
+extern const an_engine_kind an_engine_soft, an_engine_apple;
+/* Would `apple` open Apple's own framework, not a replica? */
+bool an_apple_is_own(void);
 
 /* ---- for kinds: program.c ---- */
 
@@ -101,6 +104,11 @@ an_status an_program_parse(an_program *p, const an_source *source,
 an_status an_program_choose(an_program *p, const an_source *source,
                             an_error *err);
 an_status an_program_lay_out(an_program *p, an_error *err);
+
+/* Takes a place among the live programs, and one of the compiles; fails as the
+ * framework does. A place is given back, a compile is not. */
+an_status an_engine_take_place(an_engine *engine, an_error *err);
+void an_engine_give_place(an_engine *engine);
 
 /* Memory of a page's alignment for surfaces that are no more than that. */
 an_status an_surface_make_plain(an_surface *s, an_error *err);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 static const char *const reloads[] = {"honoured", "stale", NULL};
+static const char *const routes[] = {"model", "client", NULL};
 static const char *const rules[] = {"refuse", "silent", "off", NULL};
 
 /* Which of the names the text is; -1: none. */
@@ -38,19 +39,27 @@ static an_status read_setting(const char *text, size_t size, an_limits *out,
     if (end != text + size || number > 1000000) number = -1;
     int reload = choice(value, n_value, reloads);
     int mode = choice(value, n_value, rules);
+    int route = choice(value, n_value, routes);
     if (is_key(text, n, "compiles") && number >= 0)
         out->compiles = (int)number;
     else if (is_key(text, n, "live") && number >= 0)
         out->live = (int)number;
     else if (is_key(text, n, "reload") && reload >= 0)
         out->reload = (an_chip_reload)reload;
+    else if (is_key(text, n, "qos") && number >= 0)
+        out->qos = (int)number;
+    else if (is_key(text, n, "watchdog") && number >= 1)
+        out->watchdog = (int)number;
+    else if (is_key(text, n, "route") && route >= 0)
+        out->route = (an_route)route;
     else if (is_key(text, n, "rules") && mode >= 0)
         out->rules = (an_rules_mode)mode;
     else
         return an_fail(err, AN_EINVAL,
                        "engine: \"%.*s\" is no setting, expected compiles=N, "
-                       "live=N, reload=honoured|stale or "
-                       "rules=refuse|silent|off",
+                       "live=N, reload=honoured|stale, "
+                       "rules=refuse|silent|off, qos=N, watchdog=SECONDS or "
+                       "route=model|client",
                        (int)(size < 64 ? size : 64), text);
     return AN_OK;
 }
@@ -58,8 +67,13 @@ static an_status read_setting(const char *text, size_t size, an_limits *out,
 an_status an_limits_read(const an_chip *chip, const char *name, an_limits *out,
                          an_error *err)
 {
-    an_limits limits = {chip->compile_limit, chip->live_limit, chip->reload,
-                        AN_RULES_REFUSE};
+    an_limits limits = {.compiles = chip->compile_limit,
+                        .live = chip->live_limit,
+                        .reload = chip->reload,
+                        .rules = AN_RULES_REFUSE,
+                        .qos = 21,
+                        .watchdog = 60,
+                        .route = AN_ROUTE_MODEL};
     const char *at = strchr(name, ',');
     while (at) {
         const char *text = at + 1;

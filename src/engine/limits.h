@@ -1,9 +1,9 @@
 /*
  * What an engine lets one do: how often a process compiles, how many programs
  * it holds, whether a reload takes new weights, what becomes of programs that
- * break a rule. The chip's row has the answers; a name like
- * "soft:m4,compiles=20,live=30,reload=stale,rules=silent" replaces them, so
- * that every answer to an open question can be tried.
+ * break a rule, how the apple engine calls. The chip's row has the answers; a
+ * name like "soft:m4,compiles=20,live=30,reload=stale,rules=silent" replaces
+ * them, so that every answer to an open question can be tried.
  */
 #ifndef AN_ENGINE_LIMITS_H
 #define AN_ENGINE_LIMITS_H
@@ -15,11 +15,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+typedef enum an_route {
+    AN_ROUTE_MODEL,  /* through the loaded model */
+    AN_ROUTE_CLIENT, /* through the connection, directly */
+} an_route;
+
 typedef struct an_limits {
     int compiles; /* 0: no limit */
     int live;
     an_chip_reload reload;
     an_rules_mode rules;
+    /* Of the apple engine. */
+    int qos;        /* of its calls; 21, the default class, is what all use */
+    int watchdog;   /* seconds after which a call is taken for hung */
+    an_route route; /* of evaluations */
 } an_limits;
 
 /* The chip's limits, with what follows the first comma of an engine's name. */

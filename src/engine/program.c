@@ -86,6 +86,32 @@ an_status an_program_lay_out(an_program *p, an_error *err)
                       : s;
 }
 
+/* ---- counts ---- */
+
+an_status an_engine_take_place(an_engine *engine, an_error *err)
+{
+    an_status s = AN_OK;
+    const an_limits *limits = &engine->limits;
+    pthread_mutex_lock(&engine->mutex);
+    if (limits->compiles && engine->n_compiles >= limits->compiles)
+        s = an_limits_fail_compile(limits, err);
+    else if (limits->live && engine->n_programs >= limits->live)
+        s = an_limits_fail_load(limits, err);
+    if (s == AN_OK) {
+        engine->n_compiles++;
+        engine->n_programs++;
+    }
+    pthread_mutex_unlock(&engine->mutex);
+    return s;
+}
+
+void an_engine_give_place(an_engine *engine)
+{
+    pthread_mutex_lock(&engine->mutex);
+    engine->n_programs--;
+    pthread_mutex_unlock(&engine->mutex);
+}
+
 /* ---- from text ---- */
 
 an_status an_program_parse(an_program *p, const an_source *source,

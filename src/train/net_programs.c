@@ -242,7 +242,11 @@ an_status an_net_compile(an_net *net, an_placed_block *p, an_error *err)
 int an_net_refresh_compiles(const an_net *net)
 {
     int n = 0;
-    if (net->o.mode != AN_WEIGHT_BAKE) return 0;
+    an_engine_facts facts;
+    an_engine_get_facts(net->o.engine, &facts);
+    if (net->o.mode == AN_WEIGHT_STREAM ||
+        (net->o.mode == AN_WEIGHT_RELOAD && !facts.reload_counts))
+        return 0;
     for (int i = 0; i < net->n_placed; i++)
         if (is_baked(net, &net->blocks[i]))
             n += net->blocks[i].form->n_functions;

@@ -146,11 +146,12 @@ static an_status bind_output(const place *at, an_request *r,
 {
     an_net *net = at->net;
     an_surface *surface = NULL;
-    an_status s = life == KEEP
-                      ? new_surface(net, at->p->form->engine, port->size_bytes,
-                                    &surface, err)
-                      : temporary_surface(net, at->p->form->engine, at->block,
-                                          at->layer & 1, port, &surface, err);
+    /* The chip's engine makes them: `cpu` takes any engine's surfaces. */
+    an_engine *engine = net->o.engine;
+    an_status s =
+        life == KEEP ? new_surface(net, engine, port->size_bytes, &surface, err)
+                     : temporary_surface(net, engine, at->block, at->layer & 1,
+                                         port, &surface, err);
     if (s == AN_OK) s = bind(at->net, at->sc, port->name, surface, port, err);
     if (s == AN_OK) s = an_request_bind(r, AN_OUTPUT, port->name, surface, err);
     return s;

@@ -150,36 +150,11 @@ static an_status build(an_soft_program *p, const an_source *source,
     return s;
 }
 
-/* Takes a place among the live programs, and one of the compiles. */
-static an_status take_place(an_engine *engine, an_error *err)
-{
-    an_status s = AN_OK;
-    const an_limits *limits = &engine->limits;
-    pthread_mutex_lock(&engine->mutex);
-    if (limits->compiles && engine->n_compiles >= limits->compiles)
-        s = an_limits_fail_compile(limits, err);
-    else if (limits->live && engine->n_programs >= limits->live)
-        s = an_limits_fail_load(limits, err);
-    if (s == AN_OK) {
-        engine->n_compiles++;
-        engine->n_programs++;
-    }
-    pthread_mutex_unlock(&engine->mutex);
-    return s;
-}
-
-static void give_place(an_engine *engine)
-{
-    pthread_mutex_lock(&engine->mutex);
-    engine->n_programs--;
-    pthread_mutex_unlock(&engine->mutex);
-}
-
 an_status an_soft_compile(an_program *program, const an_source *source,
                           an_error *err)
 {
     an_soft_program *p = (an_soft_program *)program;
-    an_status s = take_place(program->engine, err);
+    an_status s = an_engine_take_place(program->engine, err);
     if (s != AN_OK) return s;
     p->placed = true;
     return build(p, source, err);
@@ -195,7 +170,7 @@ static void free_plan(an_soft_program *p)
 void an_soft_free_program(an_program *program)
 {
     an_soft_program *p = (an_soft_program *)program;
-    if (p->placed) give_place(program->engine);
+    if (p->placed) an_engine_give_place(program->engine);
     free_plan(p);
 }
 

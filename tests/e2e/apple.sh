@@ -1,0 +1,177 @@
+#!/bin/sh
+# The apple engine on the replica of Apple's framework (make replica): the bits
+# of the software engine, and every way in which the framework fails.
+. "$(dirname "$0")/tap"
+replica=$(dirname "$ANEMONE")/replica/libAppleNeuralEngine.so
+if [ ! -e "$replica" ] && [ -z "${ANEMONE_FRAMEWORKS:-}" ]; then
+    echo "ok 1 - the apple engine # skip no replica here: make replica"
+    echo "1..1"
+    exit 0
+fi
+. "$(dirname "$0")/tiny"
+
+# Folders of programs are in a place of our own.
+TMPDIR=$TMP/t
+mkdir "$TMPDIR"
+export TMPDIR TEMP="$TMPDIR"
+unset ANEMONE_REPLICA
+
+cat >p.mil <<'END'
+program(1.3)
+[buildInfo = dict<string, string>({{"coremlc-version", "3510.2.1"}})]
+{
+    func main<ios18>(tensor<fp16, [1, 64, 1, 64]> a, tensor<fp16, [1, 64, 1, 64]> z) {
+        tensor<fp16, [1, 64, 1, 64]> s = sub(x = a, y = z)[name = string("s")];
+        tensor<fp16, [1, 64, 1, 64]> y = relu(x = s)[name = string("y")];
+        tensor<fp16, [1, 64, 1, 64]> b = mul(x = s, y = z)[name = string("b")];
+    } -> (b, y);
+}
+END
+go() {
+    engine=$1
+    shift
+    $ANEMONE run p.mil --random 3 --engine "$engine" "$@"
+}
+clean() {
+    find "$TMPDIR" -name 'journal-*' -o -name 'model.mil' | tee left
+    [ ! -s left ]
+}
+
+same_bits() {
+    for numerics in ieee hw; do
+        go soft --numerics $numerics --output b=sb.bin y=sy.bin &&
+            go "$1" --numerics $numerics --output b=ab.bin y=ay.bin &&
+            cmp sb.bin ab.bin && cmp sy.bin ay.bin || return 1
+    done
+    clean
+}
+case_of 'run, in both numerics' same_bits apple
+case_of 'run through the client' same_bits apple,route=client
+declared() {
+    ANEMONE_REPLICA=order=declared same_bits apple
+}
+case_of 'symbols in the order of the text' declared
+verified() {
+    ANEMONE_REPLICA=verify=on same_bits apple
+}
+case_of 'files that the system verifies' verified
+
+n=12 # steps
+train_both() {
+    train soft $n --quiet && for weights in stream bake reload; do
+        train $weights $n --quiet --weights $weights --engine apple &&
+            same_run soft $weights || return 1
+    done
+    clean
+}
+case_of 'training, in the three weight modes, past the compile limit' train_both
+in_hw() {
+    train soft_hw 3 --quiet --numerics hw &&
+        train apple_hw 3 --quiet --numerics hw --engine apple &&
+        same_run soft_hw apple_hw
+}
+case_of 'training in hw' in_hw
+slots() {
+    ANEMONE_REPLICA=slot=release train slots $n --quiet --weights bake \
+        --engine apple && same_run soft slots
+}
+case_of 'places that only a release gives back' slots
+
+# ---- failures ----
+
+faulty() {
+    fault=$1 text=$2
+    shift 2
+    ANEMONE_REPLICA=fault=$fault fails_with 1 "$text" go "$@" && clean
+}
+case_of 'text that does not parse' \
+    faulty compile:1=1 'InvalidMILProgram' apple
+case_of 'text that does not compile' \
+    faulty compile:1=0 'CompilationFailure' apple
+case_of 'a compile without a reason' faulty compile:1=3 'no reason given' apple
+case_of 'a compile that says nothing' \
+    faulty compile:1=silent 'answered NO without an error' apple
+case_of 'a load without a place, for good' \
+    faulty load:1=0x50004,load:2=0x50004,load:3=0x50004 \
+    'too many programs' apple
+case_of 'a load without memory' \
+    faulty load:1=53,load:2=53,load:3=53 'no memory' apple
+case_of 'a load that says nothing' \
+    faulty load:1=silent 'answered NO without an error' apple
+case_of 'a surface too small' faulty eval:1=0x1d 'status=0x1d' apple
+case_of 'a program that is not loaded' faulty eval:1=0xe 'not loaded' apple
+case_of 'an engine that times out' faulty eval:1=0xf 'timed out' apple
+case_of 'an overflow' faulty eval:1=0x13 'overflow' apple
+case_of 'an evaluation that says nothing' \
+    faulty eval:1=silent 'answered NO without an error' apple
+case_of 'no surface' faulty surface:1 'the system gave none' apple
+case_of 'the same through the client' \
+    faulty eval:1=0x1d 'status=0x1d' apple,route=client
+
+passing() {
+    ANEMONE_REPLICA=fault=$1 go apple --output b=pb.bin y=py.bin &&
+        ANEMONE_REPLICA= go apple --output b=ab.bin y=ay.bin &&
+        cmp pb.bin ab.bin && clean
+}
+case_of 'a load that finds a place later' passing load:1=0x50004
+case_of 'a compiler service that dies once' passing compile:1=4097
+case_of 'a slow compile' passing compile:1=slow
+case_of 'an unload that fails' passing unload:1
+
+hangs() {
+    ANEMONE_REPLICA=fault=$1=hang fails_with 1 "the engine is dead: $2" \
+        go apple,watchdog=1
+}
+case_of 'a compile that hangs' hangs compile:1 'compile did not return'
+case_of 'a load that hangs' hangs load:1 'compile did not return'
+case_of 'an evaluation that hangs' hangs eval:1 'evaluate did not return'
+
+raises() {
+    ANEMONE_REPLICA=fault=$1=throw fails_with 1 'the framework raised' go apple
+}
+case_of 'a compile that raises' raises compile:1
+case_of 'an evaluation that raises' raises eval:1
+
+saved() {
+    fails_with 1 'the engine is dead' env ANEMONE_REPLICA=fault=eval:60=hang \
+        $ANEMONE train --data text --model tiny.json --out hung --steps $n \
+        --batch 4 --sample-every 0 --seed 5 --quiet --save-every 1 \
+        --engine apple,watchdog=1 &&
+        train hung $n --quiet --engine apple && same_run soft hung
+}
+case_of 'a run that hangs, and goes on from its last checkpoint' saved
+
+guest() {
+    ANEMONE_REPLICA=machine=virtual fails_with 1 'virtual machine' go apple
+}
+case_of 'a virtual machine' guest
+absent() {
+    ANEMONE_FRAMEWORKS=/nowhere fails_with 1 '/nowhere' go apple
+}
+case_of 'no framework' absent
+
+# A process that is killed while it compiles leaves a folder and a journal; the
+# next one removes them, but not those of a process that lives.
+exec_run() {
+    export ANEMONE_REPLICA
+    exec $ANEMONE run p.mil --random 3 --engine apple
+}
+killed() {
+    ANEMONE_REPLICA=fault=compile:1=hang exec_run >/dev/null 2>&1 &
+    dead=$!
+    tries=0
+    until [ -n "$(find "$TMPDIR" -name model.mil)" ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 500 ] || return 1
+        sleep 0.01
+    done
+    sed -i.bak 's/relu/abs/' p.mil
+    go apple || return 1
+    [ -n "$(find "$TMPDIR" -name model.mil)" ] || return 1
+    kill -9 $dead
+    wait $dead
+    go apple && clean
+}
+case_of 'kill -9 during a compile' killed
+
+done_testing
