@@ -165,7 +165,7 @@ static an_status submit(an_net *net, an_stage *s, an_error *err)
     return AN_OK;
 }
 
-static an_status wait(an_net *net, an_stage *s, an_error *err)
+static an_status wait_for(an_net *net, an_stage *s, an_error *err)
 {
     return s->request ? an_request_wait(s->request, err)
                       : an_pool_wait(net->o.pool, &s->job, err);
@@ -183,11 +183,11 @@ static an_status run(an_net *net, size_t n, an_stage *last, an_error *err)
     bool more = s == AN_OK && last;
     if (more) s = submit(net, last, err);
     for (size_t i = 0; i < submitted; i++) {
-        an_status w = wait(net, net->stages[i], s == AN_OK ? err : NULL);
+        an_status w = wait_for(net, net->stages[i], s == AN_OK ? err : NULL);
         if (s == AN_OK) s = w;
     }
     if (more) {
-        an_status w = wait(net, last, s == AN_OK ? err : NULL);
+        an_status w = wait_for(net, last, s == AN_OK ? err : NULL);
         if (s == AN_OK) s = w;
     }
     return s;
