@@ -451,8 +451,13 @@ static an_status bind_all(const handle *h, const an_bind *binds, int n,
             port = port_of(p, binds[i].side, binds[i].symbol);
         *status = port ? 0x1d : 0x2;
         if (!port) return an_fail(err, AN_EINVAL, "wrong symbol");
-        an_status s = an_surface_wrap(device.engine, binds[i].data,
-                                      binds[i].size, &surfaces[i], err);
+        if (binds[i].size < port->size_bytes)
+            return an_fail(err, AN_EINVAL, "a surface is too small");
+        /* The memory is whole pages, whatever the surface's size: a floor of
+         * 16 KB (R-34) is one source's, and no rule here. */
+        size_t size = binds[i].size < AN_PAGE ? AN_PAGE : binds[i].size;
+        an_status s = an_surface_wrap(device.engine, binds[i].data, size,
+                                      &surfaces[i], err);
         if (s == AN_OK)
             s = an_request_bind(h->request, binds[i].side, port->name,
                                 surfaces[i], err);

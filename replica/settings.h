@@ -12,6 +12,9 @@
 
 #include <stdbool.h>
 
+/* Of a Mac: surfaces take whole pages. */
+enum { AN_PAGE = 16384 };
+
 /* What a live slot of the driver is taken by; see docs/replica.md. */
 typedef enum an_slot_unit {
     AN_SLOT_PER_HANDLE,

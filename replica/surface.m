@@ -5,6 +5,8 @@
  */
 #import "replica.h"
 
+#include "settings.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -50,13 +52,12 @@ static IOSurface *object_of(IOSurfaceRef surface)
     return (IOSurface *)(void *)surface;
 }
 
-/* Whole pages of the machine, zeroed. */
+/* Whole pages of a Mac, zeroed. */
 static void *new_pages(size_t bytes)
 {
     void *base = NULL;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t all = (bytes + page - 1) / page * page;
-    if (posix_memalign(&base, page, all) != 0) return NULL;
+    size_t all = (bytes + AN_PAGE - 1) / AN_PAGE * AN_PAGE;
+    if (posix_memalign(&base, AN_PAGE, all) != 0) return NULL;
     memset(base, 0, all);
     return base;
 }
