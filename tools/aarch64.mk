@@ -8,8 +8,8 @@ AARCH64_PACKAGES = libjansson4 libjansson-dev libpcre2-8-0 libpcre2-dev \
                    libcmocka0 libcmocka-dev libopenblas0-pthread \
                    libopenblas-pthread-dev libgfortran5
 comma            = ,
-AARCH64_TESTS    = engine base kernels mac hw ops ops_num pool train_kernels \
-                   engine_hw engine_run capture model_hw train_step
+AARCH64_TESTS    = engine_run base kernels mac hw ops ops_num pool train_kernels \
+                   engine_hw capture model_hw train_step
 
 aarch64: $(AARCH64)/packages/root ## build the program and tests for arm64 Linux
 	@$(MAKE) --no-print-directory BUILD=$(AARCH64) UNAME=Linux CC=aarch64-linux-gnu-gcc \
