@@ -7,13 +7,13 @@ ANEMONE=$BUILD/anemone
 TMP=$(mktemp -d)
 trap 'rm -rf "$TMP"' EXIT
 . tests/e2e/tap
-folder=$(cd "$1" && pwd)
+arm=$(cd "$1" && pwd)
 shift
 export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu
 export QEMU_SET_ENV="LD_LIBRARY_PATH=$AARCH64_LIB:$AARCH64_LIB/openblas-pthread"
 export CMOCKA_MESSAGE_OUTPUT=TAP
 
-emulated() { qemu-aarch64 "$folder/anemone" "$@"; }
+emulated() { qemu-aarch64 "$arm/anemone" "$@"; }
 
 runs_neon() { emulated --version >"$TMP/said" && has "$TMP/said" 'kernels  neon'; }
 case_of 'the arm64 program starts, with its own kernels' runs_neon
@@ -21,7 +21,7 @@ case_of 'the arm64 program starts, with its own kernels' runs_neon
 # Two at a time, the longest (the first) beside all others.
 printf '%s\n' "$@" | xargs -P 2 -n 1 sh -c '
     timeout 1800 qemu-aarch64 "$0/tests/unit/$2" >"$1/$2.log" 2>&1
-    echo $? >"$1/$2.status"' "$folder" "$TMP"
+    echo $? >"$1/$2.status"' "$arm" "$TMP"
 passed() {
     grep -v '^ok ' "$TMP/$1.log"
     [ "$(cat "$TMP/$1.status")" -eq 0 ] && grep -q '^ok 1' "$TMP/$1.log"
@@ -48,7 +48,7 @@ ANEMONE=$(cd "$BUILD" && pwd)/anemone
 . tests/e2e/tiny
 trained() {
     train here 3 --numerics exact --quiet &&
-        ANEMONE="qemu-aarch64 $folder/anemone" &&
+        ANEMONE="qemu-aarch64 $arm/anemone" &&
         train there 3 --numerics exact --quiet && same_run here there
 }
 case_of 'exact: training gives the same weights and losses' trained
