@@ -66,9 +66,10 @@ static void test_table(void **state)
             colons += *c == ':';
         for (const char *t = row->types; *t; t++) {
             if (*t == '{') t = strchr(t, '}');
-            arguments += strchr("@#:*BcIqQv", *t) && t[-1] != '^';
+            bool pointed = t > row->types && t[-1] == '^';
+            arguments += strchr("@#:*BcIqQv", *t) && !pointed;
             arguments += *t == '^' && t[1] != '@';
-            arguments += *t == '@' && t > row->types && t[-1] == '^';
+            arguments += *t == '@' && pointed;
             if (*t == '^' && t[1] != '{') t++;
         }
         if (strchr(row->types, '^') == NULL && arguments != colons)

@@ -20,6 +20,7 @@ struct an_worker {
     pthread_t thread, watch;
     an_worker_hooks hooks;
     an_turn *first, *last, *running;
+    an_turn *hung; /* of a dead worker: never ends, its memory stays */
     double since, limit;
     bool stop, dead;
     char dead_text[128];
@@ -84,7 +85,7 @@ static void *work(void *arg)
 /* The running call and all that wait fail. */
 static void die(an_worker *w)
 {
-    an_turn *hung = w->running;
+    an_turn *hung = w->hung = w->running;
     w->dead = true;
     w->running = NULL;
     size_t n = sizeof w->dead_text;
@@ -254,10 +255,10 @@ an_status an_worker_do(an_worker *w, const char *what,
     pthread_mutex_lock(&w->mutex);
     while (!c->done)
         pthread_cond_wait(&w->done, &w->mutex);
-    bool dead = w->dead;
+    bool hung = w->hung == &c->turn;
     pthread_mutex_unlock(&w->mutex);
     an_status s = c->status;
     if (s != AN_OK && err && err->code == AN_OK) *err = c->error;
-    if (!dead) an_free(c); /* else the call may still be running */
+    if (!hung) an_free(c);
     return s;
 }
