@@ -110,3 +110,8 @@ uint16_t an_bf16_from_float(float x)
     if (isnan(x)) return (uint16_t)(bits >> 16 | 0x40);
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
+
+int an_half_rank(uint16_t bits)
+{
+    return bits & 0x8000 ? -(bits & 0x7fff) : bits;
+}

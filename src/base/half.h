@@ -20,4 +20,8 @@ uint16_t an_half_from_float(float x);
 float an_bf16_to_float(uint16_t bits);
 uint16_t an_bf16_from_float(float x);
 
+/* Patterns in the order of their numbers, one apart, both zeros at 0; infinity
+ * and the NaN patterns go on behind the largest. */
+int an_half_rank(uint16_t bits);
+
 #endif

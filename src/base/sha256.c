@@ -94,18 +94,23 @@ void an_sha256_end(an_sha256 *s, unsigned char out[AN_SHA256_BYTES])
         out[i] = (unsigned char)(s->state[i / 4] >> (24 - 8 * (i % 4)));
 }
 
-void an_sha256_text(const void *data, size_t size,
-                    char out[AN_SHA256_DIGITS + 1])
+void an_sha256_end_text(an_sha256 *s, char out[AN_SHA256_DIGITS + 1])
 {
     static const char digits[] = "0123456789abcdef";
-    an_sha256 s;
     unsigned char sum[AN_SHA256_BYTES];
-    an_sha256_init(&s);
-    an_sha256_put(&s, data, size);
-    an_sha256_end(&s, sum);
+    an_sha256_end(s, sum);
     for (size_t i = 0; i < AN_SHA256_BYTES; i++) {
         out[2 * i] = digits[sum[i] >> 4];
         out[2 * i + 1] = digits[sum[i] & 15];
     }
     out[AN_SHA256_DIGITS] = '\0';
+}
+
+void an_sha256_text(const void *data, size_t size,
+                    char out[AN_SHA256_DIGITS + 1])
+{
+    an_sha256 s;
+    an_sha256_init(&s);
+    an_sha256_put(&s, data, size);
+    an_sha256_end_text(&s, out);
 }

@@ -20,8 +20,10 @@ typedef struct an_sha256 {
 void an_sha256_init(an_sha256 *s);
 void an_sha256_put(an_sha256 *s, const void *data, size_t size);
 void an_sha256_end(an_sha256 *s, unsigned char out[AN_SHA256_BYTES]);
+/* The same as 64 lower-case hexadecimal digits and a 0. */
+void an_sha256_end_text(an_sha256 *s, char out[AN_SHA256_DIGITS + 1]);
 
-/* Of one piece of memory, as 64 lower-case hexadecimal digits and a 0. */
+/* Of one piece of memory. */
 void an_sha256_text(const void *data, size_t size,
                     char out[AN_SHA256_DIGITS + 1]);
 

@@ -156,16 +156,13 @@ static void digest(const an_map *map, const char *digits,
                    char out[AN_SHA256_DIGITS + 1])
 {
     an_sha256 s;
-    unsigned char sum[AN_SHA256_BYTES];
     size_t before = (size_t)(digits - (const char *)map->data);
     size_t behind = before + AN_SHA256_DIGITS;
     an_sha256_init(&s);
     an_sha256_put(&s, map->data, before);
     an_sha256_put(&s, zeros, AN_SHA256_DIGITS);
     an_sha256_put(&s, map->data + behind, map->size - behind);
-    an_sha256_end(&s, sum);
-    for (size_t i = 0; i < AN_SHA256_BYTES; i++)
-        snprintf(out + 2 * i, 3, "%02x", sum[i]);
+    an_sha256_end_text(&s, out);
 }
 
 /* Copies the file at `from` to `to` with its digest written in. */

@@ -6,20 +6,14 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "engine/session.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
-enum { MAX_RUNS = 1000, MAX_PORTS = AN_PROBE_INPUTS + AN_PROBE_OUTPUTS };
+enum { MAX_RUNS = 1000 };
 static const double measured_seconds = 0.3;
-
-typedef struct run {
-    an_program *program;
-    an_request *request;
-    an_surface *surfaces[MAX_PORTS];
-    int n_surfaces;
-} run;
 
 void an_capture_init(an_capture *c)
 {
@@ -62,24 +56,6 @@ const an_captured *an_capture_find(const an_capture *c, const char *name)
     return NULL;
 }
 
-static an_status bind(run *r, an_engine *engine, an_port_side side,
-                      an_error *err)
-{
-    an_status s = AN_OK;
-    int n = an_program_n_ports(r->program, side);
-    for (int i = 0; s == AN_OK && i < n; i++) {
-        const an_port *port = an_program_port(r->program, side, i);
-        if (r->n_surfaces == MAX_PORTS)
-            return an_fail(err, AN_EFORMAT, "more than %d ports", MAX_PORTS);
-        s = an_surface_new(engine, port->size_bytes,
-                           &r->surfaces[r->n_surfaces], err);
-        if (s == AN_OK)
-            s = an_request_bind(r->request, side, port->name,
-                                r->surfaces[r->n_surfaces++], err);
-    }
-    return s;
-}
-
 static const an_probe_tensor *find_input(const an_probe_program *p,
                                          const char *port)
 {
@@ -88,7 +64,8 @@ static const an_probe_tensor *find_input(const an_probe_program *p,
     return NULL;
 }
 
-static an_status put_inputs(run *r, const an_probe_program *p, an_error *err)
+static an_status put_inputs(an_session *r, const an_probe_program *p,
+                            an_error *err)
 {
     an_status s = AN_OK;
     int n = an_program_n_ports(r->program, AN_INPUT);
@@ -98,20 +75,17 @@ static an_status put_inputs(run *r, const an_probe_program *p, an_error *err)
         if (t == NULL || !an_shape_equal(&t->shape, &port->shape))
             return an_fail(err, AN_EFORMAT, "input %s: no tensor of its shape",
                            port->name);
-        s = an_surface_put(r->surfaces[i], port, t->data, err);
+        s = an_session_put(r, i, t->data, err);
     }
     return s;
 }
 
-static an_status take_outputs(run *r, an_arena *arena, an_captured *out,
+static an_status take_outputs(an_session *r, an_arena *arena, an_captured *out,
                               an_error *err)
 {
     an_status s = AN_OK;
     int n = an_program_n_ports(r->program, AN_OUTPUT);
     int first = an_program_n_ports(r->program, AN_INPUT);
-    if (n > AN_PROBE_OUTPUTS)
-        return an_fail(err, AN_EFORMAT, "more than %d outputs",
-                       AN_PROBE_OUTPUTS);
     for (int i = 0; s == AN_OK && i < n; i++) {
         const an_port *port = an_program_port(r->program, AN_OUTPUT, i);
         size_t size = (size_t)an_shape_count(&port->shape) *
@@ -134,7 +108,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static an_status measure(run *r, an_captured *out, an_error *err)
+static an_status measure(an_session *r, an_captured *out, an_error *err)
 {
     double seconds[MAX_RUNS], start = an_clock();
     int n = 0;
@@ -151,13 +125,13 @@ static an_status measure(run *r, an_captured *out, an_error *err)
     return AN_OK;
 }
 
-static an_status evaluate(run *r, const an_probe_program *p, an_engine *engine,
+static an_status evaluate(an_session *r, const an_probe_program *p,
                           an_arena *arena, an_captured *out, an_error *err)
 {
-    an_status s = an_request_new(r->program, &r->request, err);
-    if (s == AN_OK) s = bind(r, engine, AN_INPUT, err);
-    if (s == AN_OK) s = bind(r, engine, AN_OUTPUT, err);
-    if (s == AN_OK) s = put_inputs(r, p, err);
+    if (an_program_n_ports(r->program, AN_OUTPUT) > AN_PROBE_OUTPUTS)
+        return an_fail(err, AN_EFORMAT, "more than %d outputs",
+                       AN_PROBE_OUTPUTS);
+    an_status s = put_inputs(r, p, err);
     if (s == AN_OK) s = an_request_run(r->request, err);
     if (s == AN_OK && out->kind == AN_PROBE_SPEED) s = measure(r, out, err);
     return s == AN_OK ? take_outputs(r, arena, out, err) : s;
@@ -173,7 +147,7 @@ an_status an_capture_run(const an_probe_program *p, const char *name,
                          an_engine *engine, an_arena *arena, an_captured *out,
                          an_error *err)
 {
-    run r = {0};
+    an_session r;
     an_error answer = {0};
     const an_blob blob = {AN_PROBE_WEIGHTS, p->weights, p->n_weights};
     const an_source source = {.text = p->text,
@@ -182,12 +156,9 @@ an_status an_capture_run(const an_probe_program *p, const char *name,
                               .blobs = &blob,
                               .n_blobs = p->weights != NULL};
     out->n_outputs = 0;
-    an_status s = an_engine_compile(engine, &source, &r.program, &answer);
-    if (s == AN_OK) s = evaluate(&r, p, engine, arena, out, &answer);
-    an_request_free(r.request);
-    for (int i = 0; i < r.n_surfaces; i++)
-        an_surface_free(r.surfaces[i]);
-    an_program_free(r.program);
+    an_status s = an_session_open(engine, &source, &r, &answer);
+    if (s == AN_OK) s = evaluate(&r, p, arena, out, &answer);
+    an_session_close(&r);
     out->error = answer;
     if (s == AN_OK || is_answer(s)) return AN_OK;
     return an_fail(err, s, "%s: %s", name, answer.text);

@@ -5,54 +5,26 @@
 #include "capture/capture.h"
 
 #include "base/half.h"
+#include "mil/element.h"
 
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Element i as a number, for messages. */
-static double number(an_dtype dtype, const void *data, int64_t i)
+/* Steps of fp16 from one element to the other; 0: they are equal (any NaN is as
+ * good as another: x86-64 and arm64 make different ones). */
+static double distance(an_dtype dtype, const void *a, const void *b, size_t i)
 {
-    switch (dtype) {
-    case AN_FP16:
-        return an_half_to_double(((const uint16_t *)data)[i]);
-    case AN_FP32:
-        return (double)((const float *)data)[i];
-    case AN_FP64:
-        return ((const double *)data)[i];
-    case AN_INT32:
-        return ((const int32_t *)data)[i];
-    case AN_INT8:
-        return ((const int8_t *)data)[i];
-    case AN_UINT8:
-    case AN_BOOL:
-        return ((const uint8_t *)data)[i];
-    default:
-        return (double)NAN;
+    if (an_element_equal(dtype, a, b, i)) return 0;
+    uint16_t x, y;
+    if (dtype == AN_FP16) {
+        x = ((const uint16_t *)a)[i];
+        y = ((const uint16_t *)b)[i];
+    } else {
+        x = an_half_from_double(an_element(dtype, a, i));
+        y = an_half_from_double(an_element(dtype, b, i));
     }
-}
-
-/* Position on the line of fp16 values: both zeros are 0, then one a step,
- * infinity and the patterns behind it included. */
-static double position(uint16_t bits)
-{
-    double magnitude = bits & 0x7fff;
-    return bits & 0x8000 ? -magnitude : magnitude;
-}
-
-/* Any NaN is as good as another: x86-64 and arm64 make different ones. */
-static double distance(an_dtype dtype, const void *a, const void *b, int64_t i)
-{
-    double x = number(dtype, a, i), y = number(dtype, b, i);
-    if (isnan(x) && isnan(y)) return 0;
-    if (dtype == AN_FP16)
-        return fabs(position(((const uint16_t *)a)[i]) -
-                    position(((const uint16_t *)b)[i]));
-    size_t size = an_dtype_size(dtype), at = (size_t)i * size;
-    if (x == y || memcmp((const char *)a + at, (const char *)b + at, size) == 0)
-        return 0;
-    double d = fabs(position(an_half_from_double(x)) -
-                    position(an_half_from_double(y)));
-    return d > 0 ? d : 1;
+    int steps = abs(an_half_rank(x) - an_half_rank(y));
+    return steps > 0 ? steps : 1;
 }
 
 static void compare(const an_probe_tensor *captured,
@@ -62,14 +34,14 @@ static void compare(const an_probe_tensor *captured,
     an_dtype dtype = captured->shape.dtype;
     v->n += n;
     for (int64_t i = 0; i < n; i++) {
-        double d = distance(dtype, captured->data, came->data, i);
+        double d = distance(dtype, captured->data, came->data, (size_t)i);
         if (d == 0) v->equal++;
         if (d <= v->worst) continue;
         v->worst = d;
         v->port = captured->port;
         v->at = i;
-        v->captured = number(dtype, captured->data, i);
-        v->came = number(dtype, came->data, i);
+        v->captured = an_element(dtype, captured->data, (size_t)i);
+        v->came = an_element(dtype, came->data, (size_t)i);
     }
 }
 

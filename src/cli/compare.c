@@ -1,47 +1,21 @@
-/*
- * Floats are compared as doubles, which hold every one of them; integers by
- * their bits, since doubles do not hold all of 64.
- */
+/* How far elements are apart, and which are worst. */
 #include "cli/compare.h"
 
+#include "base/half.h"
 #include "cli/tensor.h"
+#include "mil/element.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 static const double infinite = (double)INFINITY;
-
-static bool is_float(an_dtype dtype)
-{
-    return dtype == AN_FP16 || dtype == AN_BF16 || dtype == AN_FP32 ||
-           dtype == AN_FP64;
-}
-
-static bool is_equal(const an_shape *shape, const void *a, const void *b,
-                     int64_t i)
-{
-    size_t size = an_dtype_size(shape->dtype), at = (size_t)i * size;
-    double x, y;
-    if (memcmp((const char *)a + at, (const char *)b + at, size) == 0)
-        return true;
-    if (!is_float(shape->dtype)) return false;
-    x = an_tensor_element(shape->dtype, a, (size_t)i);
-    y = an_tensor_element(shape->dtype, b, (size_t)i);
-    return x == y || (isnan(x) && isnan(y));
-}
-
-/* fp16 numbers in their order, both zeros at 0. */
-static int rank(uint16_t bits)
-{
-    return bits & 0x8000 ? -(bits & 0x7fff) : bits;
-}
 
 static double count_steps(uint16_t a, uint16_t b)
 {
     enum { INFINITE = 0x7c00 };
     if ((a & 0x7fff) > INFINITE || (b & 0x7fff) > INFINITE) return infinite;
-    return fabs((double)rank(a) - (double)rank(b));
+    return abs(an_half_rank(a) - an_half_rank(b));
 }
 
 static void note(an_worst *worst, double by, int64_t at)
@@ -53,8 +27,8 @@ static void note_all(const an_shape *shape, const void *got,
                      const void *expected, double tolerance, int64_t i,
                      an_difference *d)
 {
-    double x = an_tensor_element(shape->dtype, got, (size_t)i);
-    double y = an_tensor_element(shape->dtype, expected, (size_t)i);
+    double x = an_element(shape->dtype, got, (size_t)i);
+    double y = an_element(shape->dtype, expected, (size_t)i);
     double by = fabs(x - y), size = fabs(y);
     if (isnan(by)) by = infinite;
     /* Large integers that differ and are one double. */
@@ -76,7 +50,7 @@ void an_difference_find(const an_shape *shape, const void *got,
 {
     an_difference d = {.n = an_shape_count(shape)};
     for (int64_t i = 0; i < d.n; i++)
-        if (is_equal(shape, got, expected, i))
+        if (an_element_equal(shape->dtype, got, expected, (size_t)i))
             d.n_equal++;
         else
             note_all(shape, got, expected, tolerance, i, &d);
@@ -105,8 +79,8 @@ static void print_worst(FILE *out, const char *measure, const an_worst *worst,
     fprintf(out, "  worst %-12s %-10.6g at ", measure, worst->by);
     print_index(out, shape, worst->at);
     fprintf(out, ": got %.9g, expected %.9g\n",
-            an_tensor_element(shape->dtype, got, i),
-            an_tensor_element(shape->dtype, expected, i));
+            an_element(shape->dtype, got, i),
+            an_element(shape->dtype, expected, i));
 }
 
 void an_difference_print(FILE *out, const char *name, const an_shape *shape,

@@ -7,7 +7,7 @@
 #include "cli/compare.h"
 #include "cli/pairs.h"
 #include "cli/profile.h"
-#include "cli/session.h"
+#include "engine/session.h"
 #include "cli/source.h"
 #include "cli/tensor.h"
 

@@ -8,6 +8,7 @@
 #include "base/half.h"
 #include "base/rng.h"
 #include "cli/npy.h"
+#include "mil/element.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -134,37 +135,6 @@ static void put_element(an_dtype dtype, void *data, size_t i, double x)
     }
 }
 
-double an_tensor_element(an_dtype dtype, const void *data, size_t i)
-{
-    switch (dtype) {
-    case AN_FP16:
-        return an_half_to_double(((const uint16_t *)data)[i]);
-    case AN_BF16:
-        return (double)an_bf16_to_float(((const uint16_t *)data)[i]);
-    case AN_FP32:
-        return (double)((const float *)data)[i];
-    case AN_FP64:
-        return ((const double *)data)[i];
-    case AN_INT4:
-    case AN_INT8:
-        return ((const int8_t *)data)[i];
-    case AN_INT16:
-        return ((const int16_t *)data)[i];
-    case AN_INT32:
-        return ((const int32_t *)data)[i];
-    case AN_INT64:
-        return (double)((const int64_t *)data)[i];
-    case AN_UINT16:
-        return ((const uint16_t *)data)[i];
-    case AN_UINT32:
-        return ((const uint32_t *)data)[i];
-    case AN_UINT64:
-        return (double)((const uint64_t *)data)[i];
-    default:
-        return ((const uint8_t *)data)[i];
-    }
-}
-
 static bool is_float(an_dtype dtype)
 {
     return dtype == AN_FP16 || dtype == AN_FP32 || dtype == AN_FP64 ||
@@ -196,7 +166,7 @@ void an_tensor_print(FILE *out, const char *name, const an_shape *shape,
     double least = (double)INFINITY, most = -(double)INFINITY, sum = 0;
     size_t n = (size_t)an_shape_count(shape), strange = 0;
     for (size_t i = 0; i < n; i++) {
-        double x = an_tensor_element(shape->dtype, data, i);
+        double x = an_element(shape->dtype, data, i);
         if (!isfinite(x)) strange++;
         if (x < least) least = x;
         if (x > most) most = x;
@@ -209,6 +179,6 @@ void an_tensor_print(FILE *out, const char *name, const an_shape *shape,
     if (strange > 0) fprintf(out, "  not finite %zu", strange);
     fprintf(out, "  first");
     for (size_t i = 0; i < n && i < N_SHOWN; i++)
-        fprintf(out, " %.6g", an_tensor_element(shape->dtype, data, i));
+        fprintf(out, " %.6g", an_element(shape->dtype, data, i));
     fprintf(out, "%s\n", n > N_SHOWN ? " ..." : "");
 }

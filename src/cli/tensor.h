@@ -18,9 +18,6 @@ an_status an_tensor_load(const char *path, const an_shape *shape, void **data,
 an_status an_tensor_put(an_writer *w, const char *path, const an_shape *shape,
                         const void *data, an_error *err);
 
-/* Element i as a number. */
-double an_tensor_element(an_dtype dtype, const void *data, size_t i);
-
 /*
  * Reproducible values, a pure function of (seed, stream, shape): floats are
  * standard normal, integers and bools 0 or 1 with equal chances. The caller

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "cli/compare.h"
-#include "cli/session.h"
+#include "engine/session.h"
 
 #include <string.h>
 

@@ -234,6 +234,34 @@ static void test_refusals(void **state)
     an_engine_close(refuses);
 }
 
+/* A changed integer of a type without a fast path is a difference too. */
+static void test_small_integers_differ(void **state)
+{
+    (void)state;
+    static const an_probe p = {
+        .name = "int16",
+        .asks = "",
+        .form = "in x ramp 1 1 1 64; z = cast(x = x, dtype = 'int16')"};
+    an_engine *e = open_engine("cpu", AN_NUMERICS_IEEE);
+    an_capture c;
+    an_verdict v;
+    an_error err = {0};
+    int16_t changed[64];
+    an_capture_init(&c);
+    if (an_capture_add(&c, e, &p, &err) != AN_OK) fail_msg("%s", err.text);
+    if (c.list[0].error.code != AN_OK) fail_msg("%s", c.list[0].error.text);
+    assert_int_equal(c.list[0].outputs[0].shape.dtype, AN_INT16);
+    memcpy(changed, c.list[0].outputs[0].data, sizeof changed);
+    changed[7]++;
+    c.list[0].outputs[0].data = changed;
+    assert_int_equal(an_capture_replay(&c.list[0], e, &v, &err), AN_OK);
+    assert_int_equal(v.kind, AN_DIFFERENT);
+    assert_int_equal(v.equal, 63);
+    assert_int_equal(v.at, 7);
+    an_capture_fini(&c);
+    an_engine_close(e);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -260,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_a_changed_byte_is_noticed),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_small_integers_differ),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

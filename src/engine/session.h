@@ -1,9 +1,9 @@
 /*
- * A program on an engine with a surface at every port: what a command needs to
+ * A program on an engine with a surface at every port: what it takes to
  * evaluate one.
  */
-#ifndef AN_CLI_SESSION_H
-#define AN_CLI_SESSION_H
+#ifndef AN_ENGINE_SESSION_H
+#define AN_ENGINE_SESSION_H
 
 #include "anemone/engine.h"
 

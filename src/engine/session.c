@@ -1,7 +1,7 @@
 /*
  * Surfaces are made in the order of the ports, inputs first.
  */
-#include "cli/session.h"
+#include "engine/session.h"
 
 #include "base/alloc.h"
 
