@@ -169,10 +169,17 @@ AN_API an_status an_runner_sample(an_runner *r, const an_sample_options *o,
                                   an_sample_fn *put, void *ctx, an_error *err);
 typedef struct an_eval_report {
     double loss, perplexity, bits_per_byte; /* bits NAN when not known */
-    int64_t tokens;
+    int64_t tokens, vocab_size;
 } an_eval_report;
 AN_API an_status an_runner_evaluate(an_runner *r, const char *const *data,
                                     int n_data, an_eval_report *out,
                                     an_error *err);
+/* Called with the logits [V] after each of those tokens, in their order;
+ * whatever is not AN_OK ends it, as its result. */
+typedef an_status an_logits_fn(void *ctx, const float *logits,
+                               int64_t vocab_size, an_error *err);
+AN_API an_status an_runner_logits(an_runner *r, const char *const *data,
+                                  int n_data, an_logits_fn *put, void *ctx,
+                                  an_error *err);
 
 #endif

@@ -4,13 +4,16 @@
 #include "cli/commands.h"
 
 #include "anemone/train.h"
+#include "base/file.h"
 #include "base/json.h"
+#include "cli/npy.h"
 
 #include <math.h>
 
 typedef struct values {
     an_runner_options runner;
     an_words data;
+    const char *logits;
     bool json, silent;
 } values;
 
@@ -55,6 +58,12 @@ static const an_option options[] = {
      .help = "length of a sequence"},
     AN_ENGINE_ROWS(values, runner.engine, silent, runner.numerics,
                    runner.threads),
+    {.name = "logits",
+     .metavar = "FILE",
+     .type = AN_OPTION_TEXT,
+     AN_AT(values, logits),
+     .help = "write the logits after each token too: .npy, fp32, [tokens, "
+             "vocabulary]"},
     {.name = "json",
      .type = AN_OPTION_FLAG,
      AN_AT(values, json),
@@ -92,6 +101,31 @@ static an_status print_json(const an_eval_report *r, an_error *err)
     return AN_OK;
 }
 
+static an_status put_row(void *ctx, const float *logits, int64_t vocab_size,
+                         an_error *err)
+{
+    return an_writer_put(ctx, logits, (size_t)vocab_size * sizeof *logits, err);
+}
+
+static an_status write_logits(an_runner *runner, const values *o,
+                              const an_eval_report *report, an_error *err)
+{
+    an_shape shape = {.dtype = AN_FP32,
+                      .rank = 2,
+                      .dims = {report->tokens, report->vocab_size}};
+    char header[AN_NPY_HEADER];
+    size_t size = 0;
+    an_writer *w = NULL;
+    an_status s = an_npy_header(&shape, header, &size, err);
+    if (s == AN_OK) s = an_writer_open(o->logits, &w, err);
+    if (s == AN_OK) s = an_writer_put(w, header, size, err);
+    if (s == AN_OK)
+        s = an_runner_logits(runner, o->data.items, o->data.n, put_row, w, err);
+    if (s == AN_OK) return an_writer_commit(w, err);
+    an_writer_abort(w);
+    return s;
+}
+
 static int eval(const an_call *call, const void *v)
 {
     const values *o = v;
@@ -106,6 +140,7 @@ static int eval(const an_call *call, const void *v)
     an_status s = an_runner_open(&opened, &runner, &err);
     if (s == AN_OK)
         s = an_runner_evaluate(runner, o->data.items, o->data.n, &report, &err);
+    if (s == AN_OK && o->logits) s = write_logits(runner, o, &report, &err);
     if (s == AN_OK && o->json)
         s = print_json(&report, &err);
     else if (s == AN_OK)

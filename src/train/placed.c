@@ -95,6 +95,23 @@ int64_t an_count_targets(const int32_t *targets, int64_t n)
     return count;
 }
 
+an_status an_put_windows(an_net *net, const an_dataset *d, an_split split,
+                         int64_t first, int64_t n, int64_t batch,
+                         int64_t sequence, an_error *err)
+{
+    for (int64_t b = 0; b < batch; b++) {
+        int32_t *inputs = an_net_inputs(net) + b * sequence;
+        int32_t *targets = an_net_targets(net) + b * sequence;
+        int64_t window = first + b < n ? first + b : n - 1;
+        an_status s =
+            an_dataset_window(d, split, (uint64_t)window, inputs, targets, err);
+        if (s != AN_OK) return s;
+        for (int64_t i = 0; first + b >= n && i < sequence; i++)
+            targets[i] = -1;
+    }
+    return AN_OK;
+}
+
 an_status an_evaluate_windows(an_net *net, const an_dataset *d, an_split split,
                               int64_t n, int64_t batch, int64_t sequence,
                               double *loss, an_error *err)
@@ -102,21 +119,11 @@ an_status an_evaluate_windows(an_net *net, const an_dataset *d, an_split split,
     double sum = 0;
     int64_t targets_seen = 0;
     for (int64_t k = 0; k < n; k += batch) {
-        for (int64_t b = 0; b < batch; b++) {
-            int32_t *inputs = an_net_inputs(net) + b * sequence;
-            int32_t *targets = an_net_targets(net) + b * sequence;
-            /* Beyond the last window: the last again, counting nothing. */
-            int64_t window = k + b < n ? k + b : n - 1;
-            an_status s = an_dataset_window(d, split, (uint64_t)window, inputs,
-                                            targets, err);
-            if (s != AN_OK) return s;
-            for (int64_t i = 0; k + b >= n && i < sequence; i++)
-                targets[i] = -1;
-            targets_seen += an_count_targets(targets, sequence);
-        }
         double nats;
-        an_status s = an_net_loss(net, &nats, err);
+        an_status s = an_put_windows(net, d, split, k, n, batch, sequence, err);
+        if (s == AN_OK) s = an_net_loss(net, &nats, err);
         if (s != AN_OK) return s;
+        targets_seen += an_count_targets(an_net_targets(net), batch * sequence);
         sum += nats;
     }
     *loss = targets_seen > 0 ? sum / (double)targets_seen : 0;

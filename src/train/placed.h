@@ -46,6 +46,11 @@ an_status an_sample_text(an_net *net, const an_tokenizer *tokenizer,
 
 /* Targets that count: those below 0 do not. */
 int64_t an_count_targets(const int32_t *targets, int64_t n);
+/* The net's inputs and targets from windows [first, first + batch) of a split's
+ * n; beyond the last the last again, with targets that count nothing. */
+an_status an_put_windows(an_net *net, const an_dataset *d, an_split split,
+                         int64_t first, int64_t n, int64_t batch,
+                         int64_t sequence, an_error *err);
 /* Mean nats per token over windows [0, n) of a split. */
 an_status an_evaluate_windows(an_net *net, const an_dataset *d, an_split split,
                               int64_t n, int64_t batch, int64_t sequence,
