@@ -1,7 +1,8 @@
 /*
  * GGUF, version 3: keys, tensors' heads, then their data, each at a multiple of
  * 32. Matrices have the chosen type, vectors stay fp32. Source: docs/gguf.md of
- * ggml-org/ggml. The tokenizer is not written.
+ * ggml-org/ggml. The tokenizer is not written: "no_vocab" is llama.cpp's word
+ * for a model that takes and gives ids (src/llama-vocab.cpp).
  */
 #include "model/export_parts.h"
 
@@ -46,14 +47,17 @@ static void put_text(writer *w, const char *text)
     put(w, text, strlen(text));
 }
 
-/* "llama.block_count", or general's when the name has a point in front. */
+/* "block_count" is "llama.block_count"; general's and the tokenizer's names are
+ * whole. */
 static void put_key(writer *w, const char *name, uint32_t type)
 {
     char key[96];
+    bool whole = strncmp(name, "general.", 8) == 0 ||
+                 strncmp(name, "tokenizer.", 10) == 0;
     snprintf(key, sizeof key, "%s.%s",
              an_gguf_architecture(&w->x->model->config), name);
     w->n_keys++;
-    put_text(w, strncmp(name, "general.", 8) == 0 ? name : key);
+    put_text(w, whole ? name : key);
     put_u32(w, type);
 }
 
@@ -89,6 +93,7 @@ static void put_keys(writer *w)
     key_int(w, "attention.head_count", f->n_heads);
     key_int(w, "attention.head_count_kv", f->n_kv_heads);
     key_int(w, "vocab_size", f->vocab_size);
+    key_text(w, "tokenizer.ggml.model", "no_vocab");
     if (!c->variant) {
         key_real(w, "attention.layer_norm_epsilon", c->norm_epsilon);
         return;

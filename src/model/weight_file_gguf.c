@@ -416,7 +416,7 @@ static an_status list(an_weight_file *file, an_error *err)
     r.c.rope.theta = decimal(r.c.rope.theta);
     file->config = r.c;
     file->has_config = true;
-    file->has_tokenizer = an_gguf_find(&r.g, "tokenizer.ggml.model") != NULL;
+    file->has_tokenizer = an_gguf_find(&r.g, "tokenizer.ggml.tokens") != NULL;
     an_gguf_fini(&r.g);
     return s;
 }
