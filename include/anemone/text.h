@@ -32,7 +32,9 @@ AN_API an_status an_tokenizer_parse(const char *path, const char *data,
                                     size_t size, an_tokenizer **out,
                                     an_error *err);
 AN_API void an_tokenizer_free(an_tokenizer *t);
-/* Writes a tokenizer.json that gives the same ids in other tools. */
+/* Writes a tokenizer.json that gives the same ids in other tools, and a chat
+ * template, where the tokenizer came with one, as chat_template.jinja beside
+ * it. */
 AN_API an_status an_tokenizer_save(const an_tokenizer *t, const char *path,
                                    an_error *err);
 /* "bytes", "tokenizer.json", ... */

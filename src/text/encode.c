@@ -352,7 +352,9 @@ an_status an_encoder_put(an_encoder *e, an_piece piece, const char *text,
 {
     const unsigned char *p = (const unsigned char *)text;
     an_status s = AN_OK;
-    e->place = piece == AN_PIECE_FIRST ? AN_PLACE_FIRST : AN_PLACE_CONTINUED;
+    e->place = piece == AN_PIECE_FIRST    ? AN_PLACE_FIRST
+               : piece == AN_PIECE_BEHIND ? AN_PLACE_INSIDE
+                                          : AN_PLACE_CONTINUED;
     if (e->t->takes_any_bytes)
         return size > 0 ? put_around(e, &e->t->raw, p, size, put_gap, err) : s;
     for (size_t i = 0, n; s == AN_OK && i < size; i += n) {

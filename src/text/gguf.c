@@ -223,6 +223,11 @@ static an_status read_gguf(an_tokenizer *t, const char *path,
     /* What llama.cpp does without the key. */
     bool begins = pieces || t->ignores_merges;
     if (s == AN_OK) s = read_marks(t, &g, begins, err);
+    an_gguf_text chat = {NULL, 0};
+    if (s == AN_OK)
+        s = an_gguf_string(&g, "tokenizer.chat_template", &chat, err);
+    if (s == AN_OK && chat.text)
+        s = an_tokenizer_set_template(t, chat.text, chat.size, err);
     an_gguf_fini(&g);
     return s;
 }

@@ -17,7 +17,7 @@ typedef struct sample {
     an_mask mask;
     uint32_t *ids;
     size_t n, capacity;
-    bool begun;
+    an_piece piece; /* what the next text is */
     an_buffer held; /* text of one share that is not encoded yet */
     an_share share;
     an_sample_put *put;
@@ -33,20 +33,29 @@ static an_status put_id(sample *x, an_share share, int32_t id, an_error *err)
     return AN_OK;
 }
 
+/* What a text behind this id is: a token that is not found in texts begins a
+ * new one. */
+static an_piece piece_behind(const an_tokenizer *t, int32_t id)
+{
+    for (size_t i = 0; i < t->n_added; i++)
+        if (t->added[i].id == id)
+            return t->added[i].hidden ? AN_PIECE_FIRST : AN_PIECE_BEHIND;
+    return AN_PIECE_LATER;
+}
+
 /* Encodes what is held. */
 static an_status flush(sample *x, an_error *err)
 {
     if (x->held.n == 0) return AN_OK;
     an_encoder_clear(x->encoder);
-    an_status s =
-        an_encoder_put(x->encoder, x->begun ? AN_PIECE_LATER : AN_PIECE_FIRST,
-                       (const char *)x->held.data, x->held.n, err);
+    an_status s = an_encoder_put(x->encoder, x->piece,
+                                 (const char *)x->held.data, x->held.n, err);
     size_t n;
     const int32_t *ids = an_encoder_ids(x->encoder, &n);
     for (size_t i = 0; s == AN_OK && i < n; i++)
         s = put_id(x, x->share, ids[i], err);
     x->held.n = 0;
-    x->begun = true;
+    x->piece = n > 0 ? piece_behind(x->t, ids[n - 1]) : AN_PIECE_LATER;
     return s;
 }
 
@@ -59,7 +68,7 @@ static an_status put_piece(void *ctx, an_share share, const char *text,
     x->share = share;
     if (s != AN_OK) return s;
     if (!text) {
-        x->begun = false; /* behind a mark a text begins */
+        x->piece = piece_behind(x->t, id);
         return put_id(x, share, id, err);
     }
     return an_buffer_put(&x->held, text, size, err);
@@ -92,7 +101,8 @@ static an_status read_messages(sample *x, const json_t *list, an_error *err)
         if (!messages[i].role || !messages[i].content)
             s = wrong("messages with \"role\" and \"content\"", err);
     }
-    if (s == AN_OK) s = an_chat_render(x->t, messages, n, put_piece, x, err);
+    if (s == AN_OK)
+        s = an_chat_render(x->t, messages, n, AN_CHAT_WHOLE, put_piece, x, err);
     an_free(messages);
     return s;
 }
@@ -104,8 +114,8 @@ static an_status read_pair(sample *x, const json_t *o, an_error *err)
     m[1].content = string_of(o, "completion", &m[1].size);
     if (!m[0].content || !m[1].content)
         return wrong("\"prompt\" and \"completion\", or \"messages\"", err);
-    if (an_chat_form_of(x->t) != AN_CHAT_NONE)
-        return an_chat_render(x->t, m, 2, put_piece, x, err);
+    if (an_chat_has_form(x->t))
+        return an_chat_render(x->t, m, 2, AN_CHAT_WHOLE, put_piece, x, err);
     an_status s = AN_OK;
     if (x->t->begin >= 0)
         s = put_piece(x, AN_SHARE_PROMPT, NULL, 0, x->t->begin, err);
@@ -123,7 +133,7 @@ static an_status read_object(void *ctx, const json_t *o, an_error *err)
     sample *x = ctx;
     x->n = 0;
     x->held.n = 0;
-    x->begun = false;
+    x->piece = AN_PIECE_FIRST;
     const json_t *messages = json_object_get(o, "messages");
     an_status s =
         messages ? read_messages(x, messages, err) : read_pair(x, o, err);

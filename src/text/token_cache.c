@@ -59,7 +59,9 @@ static uint64_t hash_tokenizer(const an_tokenizer *t)
         hash = hash_more(hash, &t->pairs.slots[i], sizeof t->pairs.slots[i]);
     for (int i = 0; i < t->n_splits; i++)
         hash = hash_more(hash, t->splits[i].expression, t->splits[i].size);
-    return hash;
+    return t->chat_template
+               ? hash_more(hash, t->chat_template, t->chat_template_size)
+               : hash;
 }
 
 static an_status hash_file(const char *path, uint64_t *out, an_error *err)

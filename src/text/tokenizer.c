@@ -54,8 +54,15 @@ static an_status read_file(const char *path, an_tokenizer **out, an_error *err)
     an_map map;
     an_status s = an_map_open(path, &map, err);
     if (s != AN_OK) return s;
-    s = an_tokenizer_parse(path, (const char *)map.data, map.size, out, err);
+    an_tokenizer *t = NULL;
+    s = an_tokenizer_parse(path, (const char *)map.data, map.size, &t, err);
     an_map_close(&map);
+    if (s == AN_OK && !t->chat_template)
+        s = an_tokenizer_find_template(t, path, err);
+    if (s == AN_OK)
+        *out = t;
+    else
+        an_tokenizer_free(t);
     return s;
 }
 
@@ -131,13 +138,13 @@ an_status an_tokenizer_open(const char *name_or_path, an_tokenizer **out,
 an_status an_tokenizer_save(const an_tokenizer *t, const char *path,
                             an_error *err)
 {
-    if (t->source) return an_file_write(path, t->source, t->source_size, err);
     char *text = NULL;
-    size_t size = 0;
-    an_status s = an_tokenizer_print(t, &text, &size, err);
-    if (s == AN_OK) s = an_file_write(path, text, size, err);
+    size_t size = t->source_size;
+    an_status s = t->source ? AN_OK : an_tokenizer_print(t, &text, &size, err);
+    if (s == AN_OK)
+        s = an_file_write(path, t->source ? t->source : text, size, err);
     an_free(text);
-    return s;
+    return s == AN_OK ? an_tokenizer_save_template(t, path, err) : s;
 }
 
 /* ---- filling in ---- */

@@ -14,6 +14,7 @@
 #include "anemone/text.h"
 
 #include "base/file.h"
+#include "text/chat_form.h"
 #include "text/normalize.h"
 #include "text/cut.h"
 #include "text/trie.h"
@@ -80,6 +81,11 @@ struct an_tokenizer {
 
     char *source; /* tokenizer.json as read, or NULL */
     size_t source_size;
+
+    const char *chat_template; /* in Jinja, or NULL */
+    size_t chat_template_size;
+    const an_chat_form *chat; /* its form; NULL: chat_why says why not */
+    const char *chat_why;
 };
 
 /* One kind of file. */
@@ -109,6 +115,15 @@ an_status an_tokenizer_add(an_tokenizer *t, const an_added *added,
                            an_error *err);
 an_status an_tokenizer_split(an_tokenizer *t, const char *expression,
                              an_cut_how how, an_error *err);
+/* Takes a chat template, whose form may turn out to be unknown. */
+an_status an_tokenizer_set_template(an_tokenizer *t, const char *text,
+                                    size_t size, an_error *err);
+/* Looks for one beside the tokenizer's file: chat_template.jinja, or in
+ * tokenizer_config.json. Writes it beside a file. */
+an_status an_tokenizer_find_template(an_tokenizer *t, const char *path,
+                                     an_error *err);
+an_status an_tokenizer_save_template(const an_tokenizer *t, const char *path,
+                                     an_error *err);
 /* After vocabulary, pairs, steps and added tokens: indexes, tries, cuts. */
 an_status an_tokenizer_finish(an_tokenizer *t, an_error *err);
 
@@ -127,8 +142,13 @@ typedef struct an_encoder an_encoder;
 an_status an_encoder_new(const an_tokenizer *t, size_t expected_bytes,
                          an_encoder **out, an_error *err);
 void an_encoder_free(an_encoder *e);
-/* A piece of a text: AN_PIECE_FIRST begins it. Appends to an_encoder_ids. */
-typedef enum an_piece { AN_PIECE_FIRST, AN_PIECE_LATER } an_piece;
+/* A piece of a text: AN_PIECE_FIRST begins it, AN_PIECE_BEHIND comes after an
+ * added token. Appends to an_encoder_ids. */
+typedef enum an_piece {
+    AN_PIECE_FIRST,
+    AN_PIECE_BEHIND,
+    AN_PIECE_LATER
+} an_piece;
 an_status an_encoder_put(an_encoder *e, an_piece piece, const char *text,
                          size_t size, an_error *err);
 /* The ids so far, borrowed until the next call. */

@@ -6,7 +6,6 @@
 #include "anemone/text.h"
 
 #include "base/file.h"
-#include "text/chat.h"
 #include "text/token_cache.h"
 
 #include <setjmp.h>
@@ -111,48 +110,6 @@ static void test_samples(void **state)
     d = open_data(path, t, 4, AN_MASK_NOTHING, NULL);
     assert_int_equal(an_dataset_truncated(d), 2);
     an_dataset_free(d);
-    an_tokenizer_free(t);
-}
-
-static an_status collect(void *ctx, an_share share, const char *text,
-                         size_t size, int32_t id, an_error *err)
-{
-    char *out = ctx, piece[64];
-    (void)err;
-    snprintf(piece, sizeof piece, "%s%.*s", share == AN_SHARE_ANSWER ? "~" : "",
-             text ? (int)size : 0, text ? text : "");
-    strcat(out, piece);
-    if (!text) snprintf(piece, sizeof piece, "<%ld>", (long)id);
-    if (!text) strcat(out, piece);
-    return AN_OK;
-}
-
-/* As the templates print it; ~ is before what is answered. */
-static void test_chat_forms(void **state)
-{
-    (void)state;
-    static const an_message m[] = {
-        {"system", "S", 1}, {"user", "U", 1}, {"assistant", "A", 1}};
-    static const char *const rows[][2] = {
-        {QWEN,
-         "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nU<|im_end|>\n"
-         "<|im_start|>assistant\n~A~<|im_end|>\n"},
-        {"tests/data/tokenizers/bpe.model",
-         "<1>[INST] <<SYS>>\nS\n<</SYS>>\n\nU [/INST]~A~<2>"},
-    };
-    for (size_t i = 0; i < 2; i++) {
-        char text[512] = "";
-        an_tokenizer *t = open_tokenizer(rows[i][0]);
-        assert_int_equal(an_chat_render(t, m, 3, collect, text, NULL), AN_OK);
-        assert_string_equal(text, rows[i][1]);
-        an_tokenizer_free(t);
-    }
-    an_tokenizer *t = open_tokenizer(QWEN);
-    const an_message bad = {"tool", "x", 1};
-    an_error err = {0};
-    assert_int_equal(an_chat_render(t, &bad, 1, collect, NULL, &err),
-                     AN_EUNSUPPORTED);
-    assert_non_null(strstr(err.text, "role \"tool\""));
     an_tokenizer_free(t);
 }
 
@@ -269,8 +226,9 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_chat_forms),
-        cmocka_unit_test(test_stream),  cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_cache),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
