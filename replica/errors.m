@@ -1,6 +1,6 @@
 /*
  * Errors as the framework makes them, and faults carried out. The class
- * methods of _ANEErrors that name an error are rows of classes.inc.
+ * methods of _ANEErrors that name an error are rows of published.def.
  */
 #import "replica.h"
 

@@ -51,7 +51,7 @@ bool an_fault_strikes(an_call call, NSString *path, NSError **error);
 /* NetworkStatusList and ANEFModelDescription of a loaded program. */
 NSDictionary *an_attributes_make(uint64_t handle);
 
-/* Adds what classes.inc lists and no source implements. */
+/* Adds what published.def lists and no source implements. */
 void an_rest_register(void);
 
 @class _ANEClient, _ANEModel, _ANEProgramForEvaluation, _ANEPerformanceStats;

@@ -1,5 +1,5 @@
 /*
- * Registers what classes.inc lists and no source implements, when the library
+ * Registers what published.def lists and no source implements, when the library
  * is loaded. Such a method answers nil, NO or 0, and where its last argument
  * is an error, sets one that says so.
  */
@@ -35,7 +35,7 @@ typedef struct row {
 #define NUMBER(name, types, number) {ROW_NUMBER, name, types, number, NULL},
 #define ERROR(name, types, code, text) {ROW_ERROR, name, types, code, text},
 static const row rows[] = {
-#include "classes.inc"
+#include "engine/apple/published.def"
 };
 enum { N_ROWS = sizeof rows / sizeof *rows };
 

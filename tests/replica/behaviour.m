@@ -182,7 +182,7 @@ static void strip(const char *types, char *out)
 static const struct {
     const char *name, *types;
 } rows[] = {
-#include "classes.inc"
+#include "engine/apple/published.def"
 };
 
 /* All rows are there, with the types that Apple's framework prints. */

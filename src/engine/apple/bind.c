@@ -150,59 +150,72 @@ static an_status fail_row(const an_name_row *row, const char *what,
                    row->kind, row->class_name, row->selector, what, row->since);
 }
 
-static an_status check_types(an_objc *o, const an_name_row *row, void *method,
-                             an_error *err)
+static void note(an_objc *o, const an_name_row *row, const char *types)
 {
-    char what[200];
-    const char *theirs = o->encoding(method);
-    an_types_verdict verdict =
-        an_types_compare(row->types, theirs ? theirs : "");
-    snprintf(what, sizeof what, "has types %.80s, expected %.80s",
-             theirs ? theirs : "none", row->types);
-    if (verdict == AN_TYPES_DIFFERENT) return fail_row(row, what, err);
     size_t used = strlen(o->notes);
-    if (verdict == AN_TYPES_HARMLESS && used + 80 < sizeof o->notes)
+    if (used + 80 < sizeof o->notes)
         snprintf(o->notes + used, sizeof o->notes - used, "%s%s: %.40s",
-                 used ? "; " : "", row->selector, theirs);
-    return AN_OK;
+                 used ? "; " : "", row->selector, types);
 }
 
-static an_status check_row(an_objc *o, int i, an_error *err)
+an_row_state an_objc_row(const an_objc *o, an_name name, const char **types)
 {
-    const an_name_row *row = &an_names[i];
-    void *class_ = o->get_class(row->class_name);
+    const an_name_row *row = &an_names[name];
+    void *class_ = o->get_class(row->class_name), *method = NULL;
     void *selector = o->register_name(row->selector);
-    void *method = NULL;
-    if (class_)
-        method = row->kind == '+' ? o->class_method(class_, selector)
-                                  : o->instance_method(class_, selector);
-    if (!method && row->need == AN_NAME_WANT) return AN_OK;
-    if (!method)
-        return fail_row(row, class_ ? "is missing" : "has no class", err);
-    an_error different = {0};
-    if (check_types(o, row, method, &different) != AN_OK) {
-        if (row->need == AN_NAME_NEED) {
-            if (err && err->code == AN_OK) *err = different;
-            return different.code;
-        }
-        return AN_OK; /* as if it were missing */
+    *types = "";
+    if (!class_) return AN_ROW_NO_CLASS;
+    method = row->kind == '+' ? o->class_method(class_, selector)
+                              : o->instance_method(class_, selector);
+    if (!method) return AN_ROW_MISSING;
+    const char *theirs = o->encoding(method);
+    *types = theirs ? theirs : "none";
+    switch (an_types_compare(row->types, *types)) {
+    case AN_TYPES_SAME:
+        return AN_ROW_HOLDS;
+    case AN_TYPES_HARMLESS:
+        return AN_ROW_HARMLESS;
+    default:
+        return AN_ROW_DIFFERS;
     }
-    o->classes[i] = class_;
-    o->selectors[i] = selector;
-    o->present[i] = true;
-    return AN_OK;
+}
+
+/* A row that is wanted, not needed, may lack. */
+static an_status check_row(an_objc *o, an_name name, an_error *err)
+{
+    const an_name_row *row = &an_names[name];
+    const char *types;
+    char what[200];
+    an_row_state state = an_objc_row(o, name, &types);
+    o->present[name] = state == AN_ROW_HOLDS || state == AN_ROW_HARMLESS;
+    if (state == AN_ROW_HARMLESS) note(o, row, types);
+    if (o->present[name]) {
+        o->classes[name] = o->get_class(row->class_name);
+        o->selectors[name] = o->register_name(row->selector);
+        return AN_OK;
+    }
+    if (row->need == AN_NAME_WANT) return AN_OK;
+    snprintf(what, sizeof what, "has types %.80s, expected %.80s", types,
+             row->types);
+    return fail_row(row,
+                    state == AN_ROW_NO_CLASS  ? "has no class"
+                    : state == AN_ROW_MISSING ? "is missing"
+                                              : what,
+                    err);
 }
 
 an_status an_objc_check(an_objc *o, an_error *err)
 {
     an_status s = AN_OK;
-    for (int i = 0; i < AN_N_NAMES && s == AN_OK; i++)
-        s = check_row(o, i, err);
+    for (int i = 0; i < AN_N_NAMES; i++) {
+        an_status row = check_row(o, (an_name)i, err);
+        if (s == AN_OK) s = row;
+    }
     return s;
 }
 
 /* In GNU's runtime this is no function: an object begins with its class. */
-static void *class_of(const an_objc *o, void *object)
+void *an_objc_class_of(const an_objc *o, void *object)
 {
     void *class_ = NULL;
     if (o->class_of) return o->class_of(object);
@@ -213,7 +226,8 @@ static void *class_of(const an_objc *o, void *object)
 an_code *an_objc_method(const an_objc *o, an_name name, void *self)
 {
     void *selector = o->selectors[name];
-    if (!self || !o->present[name] || !o->responds(class_of(o, self), selector))
+    if (!self || !o->present[name] ||
+        !o->responds(an_objc_class_of(o, self), selector))
         return NULL;
     return o->lookup ? o->lookup(self, selector) : o->send;
 }

@@ -60,8 +60,20 @@ an_status an_objc_open(an_objc *o, an_error *err);
 /* Fills in the table; names the first row that lacks or does not fit. */
 an_status an_objc_check(an_objc *o, an_error *err);
 
+typedef enum an_row_state {
+    AN_ROW_HOLDS,
+    AN_ROW_HARMLESS, /* other words, the same calling convention */
+    AN_ROW_DIFFERS,  /* in what a caller must know */
+    AN_ROW_MISSING,  /* the class has no such method */
+    AN_ROW_NO_CLASS,
+} an_row_state;
+/* How the running system has a row, and its encoding there, or "". */
+an_row_state an_objc_row(const an_objc *o, an_name name, const char **types);
+
 /* A function or variable of the frameworks; NULL: there is none. */
 void *an_objc_symbol(const an_objc *o, const char *name);
+/* Of a class: its metaclass, which has the methods of kind '+'. */
+void *an_objc_class_of(const an_objc *o, void *object);
 /* The method of a row for this receiver; NULL: nil, or it does not answer. */
 an_code *an_objc_method(const an_objc *o, an_name name, void *self);
 
