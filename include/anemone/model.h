@@ -65,11 +65,37 @@ AN_API const an_model_param *an_model_param_at(const an_model *model, int i);
 AN_API void an_model_init_param(const an_model *model, int i, uint64_t seed,
                                 int64_t begin, int64_t n, float *out);
 
+/* What a block is computed over. Where a block has no attention, all forms of
+ * N columns are the same function. */
+typedef enum an_block_form {
+    /* N = batch x sequence columns, sequence-major. */
+    AN_FORM_FULL,
+    /* The same; results of attention are also its keys k and values v,
+     * [1, KV hd, 1, N], as later positions read them (k after RoPE). */
+    AN_FORM_PROMPT,
+    /* One column, N = 1, at position P of one sequence. Attention has more
+     * parameters: k_cache [1, KV, P, hd] and v_cache [1, KV, hd, P], keys and
+     * values of earlier positions in any order; mask [1, 1, 1, P + 1], added to
+     * the scores of these and of the column itself: 0, or AN_MASKED where the
+     * cache has nothing yet; and the model's tables (an_model_table). Results k
+     * and v [1, KV hd, 1, 1] as in PROMPT. P is `capacity`. */
+    AN_FORM_DECODE,
+} an_block_form;
+/* Finite, so that no arithmetic makes NaN of it; exp(AN_MASKED) is 0. */
+#define AN_MASKED (-1e4)
+
+typedef struct an_block_options {
+    an_dtype x_dtype;        /* of x, cast inside to `dtype` */
+    an_dtype dtype;          /* of parameters and results: fp16, fp32, fp64 */
+    int64_t batch, sequence; /* DECODE: 1 and 1 */
+    an_block_form form;
+    int64_t capacity; /* DECODE */
+} an_block_options;
+
 /*
  * One block as MIL: function "forward" with parameters x [1, D, 1, N] and the
- * ports of its parameters, result y [1, D, 1, N]; N = batch x sequence,
- * columns sequence-major. For the head: x in `x_dtype`, cast inside; result
- * logits [1, V, 1, N] in `dtype`.
+ * ports of its parameters, result y [1, D, 1, N]; for the head logits
+ * [1, V, 1, N].
  * Names for differentiation and lowering are those of values in the function:
  */
 typedef struct an_block {
@@ -86,8 +112,16 @@ typedef struct an_block {
 AN_API int an_model_n_blocks(const an_model *model); /* per layer */
 AN_API const char *an_model_block_name(const an_model *model, int block);
 AN_API an_status an_model_block(const an_model *model, int block,
-                                an_dtype x_dtype, an_dtype dtype, int64_t batch,
-                                int64_t sequence, an_block *out, an_error *err);
+                                const an_block_options *options, an_block *out,
+                                an_error *err);
 AN_API void an_block_free(an_block *block);
+
+/* Table i of the model ([1, rows, 1, 1] in DECODE: "cos" and "sin" of RoPE's
+ * angles); NULL: no such table. */
+AN_API const char *an_model_table_name(const an_model *model, int i);
+AN_API int64_t an_model_table_rows(const an_model *model, int i);
+/* Its column of a position. */
+AN_API void an_model_table(const an_model *model, int i, int64_t position,
+                           double *out);
 
 #endif

@@ -33,20 +33,26 @@ static double frequency(const an_config *c, int64_t pair)
     return (1 - smooth) * w / r->factor + smooth * w;
 }
 
-static double angle(const frame *f, int64_t pair, int64_t column)
+static double cosine(const an_config *c, int64_t pair, int64_t position)
 {
-    return (double)(column % f->sequence) * frequency(f->config, pair);
+    return cos((double)position * frequency(c, pair));
 }
 
-static double cosine(const frame *f, int64_t pair, int64_t column)
+static double sine(const an_config *c, int64_t pair, int64_t position)
 {
-    return cos(angle(f, pair, column));
+    return sin((double)position * frequency(c, pair));
 }
 
-static double sine(const frame *f, int64_t pair, int64_t column)
+static int64_t pairs(const an_config *c)
 {
-    return sin(angle(f, pair, column));
+    return c->facts.head_dim / 2;
 }
+
+enum { TABLE_COS, TABLE_SIN, N_TABLES };
+static const an_table tables[N_TABLES] = {
+    [TABLE_COS] = {"cos", pairs, cosine},
+    [TABLE_SIN] = {"sin", pairs, sine},
+};
 
 /* x [heads, hd, 1, N], rotated: pair i of a head is channels i and i + hd/2. */
 static an_value *rope(const frame *f, an_value *x, an_value *cos_table,
@@ -90,7 +96,7 @@ static void build_attention(const frame *f, an_value *x)
     const an_llama_variant *v = f->config->variant;
     an_builder *b = f->b;
     int64_t n_q = m->n_heads * m->head_dim, n_kv = m->n_kv_heads * m->head_dim;
-    int64_t n_qkv = n_q + 2 * n_kv, half = m->head_dim / 2;
+    int64_t n_qkv = n_q + 2 * n_kv;
     an_value *g = an_part_vector(f, "norm", m->width);
     an_value *w_qkv = an_part_matrix(f, "w_qkv", n_qkv, m->width);
     an_value *w_o = an_part_matrix(f, "w_o", m->width, n_q);
@@ -110,9 +116,8 @@ static void build_attention(const frame *f, an_value *x)
         q = an_part_rms_norm(f, q, g_q, m->head_dim, "s_q");
         k = an_part_rms_norm(f, k, g_k, m->head_dim, "s_k");
     }
-    an_shape table = AN_TENSOR(f->dtype, 1, half, 1, f->columns);
-    an_value *cos_table = an_part_constant(f, "cos", table, cosine);
-    an_value *sin_table = an_part_constant(f, "sin", table, sine);
+    an_value *cos_table = an_part_table(f, &tables[TABLE_COS]);
+    an_value *sin_table = an_part_table(f, &tables[TABLE_SIN]);
     an_value *joined =
         an_part_attention(f, rope(f, q, cos_table, sin_table),
                           rope(f, k, cos_table, sin_table), value);
@@ -282,4 +287,6 @@ const an_architecture an_architecture_llama = {
     .write_config = an_llama_write_config,
     .list_params = list_params,
     .block = block_of,
+    .tables = tables,
+    .n_tables = N_TABLES,
 };

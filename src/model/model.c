@@ -60,27 +60,35 @@ const char *an_model_block_name(const an_model *model, int block)
 }
 
 static an_status check_request(const an_model *model, int block,
-                               an_dtype x_dtype, an_dtype dtype, int64_t batch,
-                               int64_t sequence, an_error *err)
+                               const an_block_options *o, an_error *err)
 {
     const int64_t most = (int64_t)1 << 24;
     const an_model_facts *f = &model->config.facts;
     if (!block_row(model, block))
         return an_fail(err, AN_EINVAL, "model: there is no block %d", block);
-    if (dtype > AN_FP64 || x_dtype > AN_FP64)
+    if (o->dtype > AN_FP64 || o->x_dtype > AN_FP64)
         return an_fail(err, AN_EINVAL,
                        "model: blocks are fp16, fp32 or fp64, came %s and %s",
-                       an_dtype_name(x_dtype), an_dtype_name(dtype));
-    if (batch < 1 || sequence < 1 || sequence > most || batch > most / sequence)
+                       an_dtype_name(o->x_dtype), an_dtype_name(o->dtype));
+    if (o->batch < 1 || o->sequence < 1 || o->sequence > most ||
+        o->batch > most / o->sequence)
         return an_fail(err, AN_EINVAL,
                        "model: %lld sequences of %lld, expected 1 to %lld "
                        "positions in all",
-                       (long long)batch, (long long)sequence, (long long)most);
-    if (f->positions > 0 && sequence > f->positions)
+                       (long long)o->batch, (long long)o->sequence,
+                       (long long)most);
+    if (f->positions > 0 && o->sequence > f->positions)
         return an_fail(err, AN_EINVAL,
                        "model: sequences of %lld, but the model has %lld "
                        "positions",
-                       (long long)sequence, (long long)f->positions);
+                       (long long)o->sequence, (long long)f->positions);
+    if (o->form == AN_FORM_DECODE &&
+        (o->batch * o->sequence != 1 || o->capacity < 1 || o->capacity > most))
+        return an_fail(err, AN_EINVAL,
+                       "model: decoding is of 1 column after 1 to %lld, came "
+                       "%lld after %lld",
+                       (long long)most, (long long)(o->batch * o->sequence),
+                       (long long)o->capacity);
     return AN_OK;
 }
 
@@ -98,22 +106,23 @@ static an_status build(const an_model *model, const an_block_row *row,
     return an_build_end(f->b, err);
 }
 
-an_status an_model_block(const an_model *model, int block, an_dtype x_dtype,
-                         an_dtype dtype, int64_t batch, int64_t sequence,
-                         an_block *out, an_error *err)
+an_status an_model_block(const an_model *model, int block,
+                         const an_block_options *o, an_block *out,
+                         an_error *err)
 {
-    an_status s =
-        check_request(model, block, x_dtype, dtype, batch, sequence, err);
+    an_status s = check_request(model, block, o, err);
     if (s != AN_OK) return s;
     const an_block_row *row = block_row(model, block);
     an_block_frame f = {.config = &model->config,
-                        .dtype = dtype,
-                        .batch = batch,
-                        .sequence = sequence,
-                        .columns = batch * sequence};
+                        .dtype = o->dtype,
+                        .batch = o->batch,
+                        .sequence = o->sequence,
+                        .columns = o->batch * o->sequence,
+                        .form = o->form,
+                        .capacity = o->capacity};
     an_module *module = NULL;
     s = an_module_new(&module, err);
-    if (s == AN_OK) s = build(model, row, x_dtype, &f, module, err);
+    if (s == AN_OK) s = build(model, row, o->x_dtype, &f, module, err);
     if (s != AN_OK) {
         an_fail_context(err, "block %s", row->name);
         an_module_free(module);
@@ -133,4 +142,31 @@ void an_block_free(an_block *block)
 {
     an_module_free(block->module);
     *block = (an_block){0};
+}
+
+/* ---- tables ---- */
+
+static const an_table *table_row(const an_model *model, int i)
+{
+    const an_architecture *a = model->config.architecture;
+    return i >= 0 && i < a->n_tables ? &a->tables[i] : NULL;
+}
+
+const char *an_model_table_name(const an_model *model, int i)
+{
+    const an_table *t = table_row(model, i);
+    return t ? t->name : NULL;
+}
+
+int64_t an_model_table_rows(const an_model *model, int i)
+{
+    return table_row(model, i)->rows(&model->config);
+}
+
+void an_model_table(const an_model *model, int i, int64_t position, double *out)
+{
+    const an_table *t = table_row(model, i);
+    int64_t rows = t->rows(&model->config);
+    for (int64_t row = 0; row < rows; row++)
+        out[row] = t->value(&model->config, row, position);
 }

@@ -49,6 +49,13 @@ typedef struct an_block_row {
     int n_taps, n_stops, n_cuts;
 } an_block_row;
 
+/* Values by position that blocks read: constants of their columns, or ports. */
+typedef struct an_table {
+    const char *name;
+    int64_t (*rows)(const an_config *c);
+    double (*value)(const an_config *c, int64_t row, int64_t position);
+} an_table;
+
 struct an_architecture {
     /* Whether a config.json's model_type is of this architecture. */
     bool (*serves)(const char *model_type);
@@ -59,6 +66,8 @@ struct an_architecture {
     void (*list_params)(an_lister *l);
     /* Block 0, 1, ... of a layer, or AN_BLOCK_HEAD; NULL: no such block. */
     const an_block_row *(*block)(const an_config *c, int block);
+    const an_table *tables;
+    int n_tables;
 };
 extern const an_architecture an_architecture_llama, an_architecture_gpt2;
 

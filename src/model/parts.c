@@ -24,26 +24,36 @@ static void store(an_dtype dtype, void *data, int64_t i, double x)
         ((double *)data)[i] = x;
 }
 
-an_value *an_part_constant(const frame *f, const char *name, an_shape shape,
-                           double (*fn)(const frame *f, int64_t row,
-                                        int64_t column))
+/* Rows by columns, the last axis, of what `table` gives for the configuration,
+ * row and position: the column in its sequence. */
+static an_value *constant(const frame *f, const an_table *table, an_shape shape)
 {
     int64_t count = an_shape_count(&shape), columns = shape.dims[3];
     void *data = an_alloc_array((size_t)count, an_dtype_size(f->dtype));
-    if (!data) return an_build_fail(f->b, AN_ENOMEM, "%s: no memory", name);
+    if (!data)
+        return an_build_fail(f->b, AN_ENOMEM, "%s: no memory", table->name);
     for (int64_t i = 0; i < count; i++)
-        store(f->dtype, data, i, fn(f, i / columns, i % columns));
-    an_value *v = an_build_const(f->b, name, shape, data);
+        store(f->dtype, data, i,
+              table->value(f->config, i / columns, i % columns % f->sequence));
+    an_value *v = an_build_const(f->b, table->name, shape, data);
     an_free(data);
     return v;
 }
 
-/* Finite, so that no arithmetic makes NaN of it; exp(-1e4) is 0. */
-static double causal_mask(const frame *f, int64_t query, int64_t key)
+an_value *an_part_table(const frame *f, const an_table *table)
 {
-    (void)f;
-    return key > query ? -1e4 : 0;
+    an_shape shape =
+        AN_TENSOR(f->dtype, 1, table->rows(f->config), 1, f->columns);
+    return f->form == AN_FORM_DECODE ? an_build_param(f->b, table->name, shape)
+                                     : constant(f, table, shape);
 }
+
+static double causal_mask(const an_config *c, int64_t query, int64_t key)
+{
+    (void)c;
+    return key > query ? AN_MASKED : 0;
+}
+static const an_table mask_table = {.name = "mask", .value = causal_mask};
 
 /* ---- shapes and parameters ---- */
 
@@ -188,24 +198,20 @@ static an_value *join_heads(const frame *f, an_value *x)
     return an_part_as_channels(f, x, heads * hd);
 }
 
-/* softmax(q^T k / sqrt(hd) + mask): [.., .., S queries, S keys]. */
-static an_value *probabilities(const frame *f, an_value *q, an_value *k)
+/* softmax(scores / sqrt(hd) + mask) over the last axis. */
+static an_value *probabilities(const frame *f, an_value *scores, an_value *mask)
 {
     an_builder *b = f->b;
     double hd = (double)f->config->facts.head_dim;
-    an_value *scores =
-        an_part_named(f, an_emit_matmul(b, q, k, true, false), "scores");
-    an_value *mask = an_part_constant(
-        f, "mask", AN_TENSOR(f->dtype, 1, 1, f->sequence, f->sequence),
-        causal_mask);
+    an_part_named(f, scores, "scores");
     an_value *masked =
         an_emit_binary(b, "add", an_emit_scale(b, scores, 1 / sqrt(hd)), mask);
     an_value *axis = an_build_int(b, -1);
     return an_build(b, "softmax", "p", AN_ARGS({"x", masked}, {"axis", axis}));
 }
 
-an_value *an_part_attention(const frame *f, an_value *q, an_value *k,
-                            an_value *v)
+static an_value *full_attention(const frame *f, an_value *q, an_value *k,
+                                an_value *v)
 {
     const an_model_facts *m = &f->config->facts;
     int64_t group = m->n_heads / m->n_kv_heads;
@@ -215,12 +221,70 @@ an_value *an_part_attention(const frame *f, an_value *q, an_value *k,
     q = split_heads(f, q, m->n_heads, lead, group == 1 ? m->n_heads : group);
     k = split_heads(f, k, m->n_kv_heads, lead, kv_group);
     v = split_heads(f, v, m->n_kv_heads, lead, kv_group);
+    an_value *scores = an_emit_matmul(f->b, q, k, true, false);
+    an_value *mask = constant(
+        f, &mask_table, AN_TENSOR(f->dtype, 1, 1, f->sequence, f->sequence));
     an_value *heads =
-        an_emit_matmul(f->b, v, probabilities(f, q, k), false, true);
+        an_emit_matmul(f->b, v, probabilities(f, scores, mask), false, true);
     /* The name goes to the value that is the operand of w_o's gradient: at
      * B = 1 the heads themselves, which join by a reshape. */
     if (f->batch == 1) an_part_named(f, heads, "attn");
     an_value *joined = join_heads(f, heads);
     if (f->batch > 1) an_part_named(f, joined, "attn");
     return joined;
+}
+
+/*
+ * One column over P earlier ones, with G queries a key-value head, as rows:
+ *     scores [1, KV, G, P + 1] = [q k_cache^T, q k^T]
+ *     heads [1, KV, G, hd] = p[.., :P] v_cache^T + p[.., P] v
+ * so the cache is read where it lies, each product along its last axis.
+ */
+static an_value *decode_attention(const frame *f, an_value *q, an_value *k,
+                                  an_value *v)
+{
+    const an_model_facts *m = &f->config->facts;
+    an_builder *b = f->b;
+    int64_t kv = m->n_kv_heads, group = m->n_heads / kv, hd = m->head_dim;
+    int64_t past = f->capacity;
+    an_value *k_cache =
+        an_build_param(b, "k_cache", AN_TENSOR(f->dtype, 1, kv, past, hd));
+    an_value *v_cache =
+        an_build_param(b, "v_cache", AN_TENSOR(f->dtype, 1, kv, hd, past));
+    an_value *mask =
+        an_build_param(b, "mask", AN_TENSOR(f->dtype, 1, 1, 1, past + 1));
+    q = an_part_shaped(f, q, 1, kv, group, hd);
+    k = an_part_shaped(f, k, 1, kv, 1, hd);
+    v = an_part_shaped(f, v, 1, kv, 1, hd);
+    an_value *scores[] = {an_emit_matmul(b, q, k_cache, false, true),
+                          an_emit_matmul(b, q, k, false, true)};
+    an_value *p = probabilities(f, an_emit_concat(b, 2, scores, 3), mask);
+    an_value *p_past = an_emit_slice(b, p, (const int64_t[]){0, 0, 0, 0},
+                                     (const int64_t[]){1, kv, group, past});
+    an_value *p_self = an_emit_slice(b, p, (const int64_t[]){0, 0, 0, past},
+                                     (const int64_t[]){1, kv, group, 1});
+    an_value *heads = an_emit_binary(
+        b, "add", an_emit_matmul(b, p_past, v_cache, false, true),
+        an_emit_binary(b, "mul", p_self, v));
+    return an_part_named(f, an_part_as_channels(f, heads, m->n_heads * hd),
+                         "attn");
+}
+
+/* A result of [1, KV hd, 1, N]. */
+static void give(const frame *f, an_value *x, const char *name)
+{
+    int64_t rows = f->config->facts.n_kv_heads * f->config->facts.head_dim;
+    an_value *y = an_part_named(f, an_part_as_channels(f, x, rows), name);
+    if (y) an_build_result(f->b, y);
+}
+
+an_value *an_part_attention(const frame *f, an_value *q, an_value *k,
+                            an_value *v)
+{
+    if (f->form != AN_FORM_FULL) {
+        give(f, k, "k");
+        give(f, v, "v");
+    }
+    return f->form == AN_FORM_DECODE ? decode_attention(f, q, k, v)
+                                     : full_attention(f, q, k, v);
 }

@@ -15,14 +15,12 @@ struct an_block_frame {
     const an_config *config;
     an_dtype dtype;
     int64_t batch, sequence, columns; /* columns = batch x sequence */
+    an_block_form form;
+    int64_t capacity; /* DECODE */
 };
 
-/* A constant tensor whose element (row, column) of [rows, columns] is
- * fn(f, row, column). */
-an_value *an_part_constant(const an_block_frame *f, const char *name,
-                           an_shape shape,
-                           double (*fn)(const an_block_frame *f, int64_t row,
-                                        int64_t column));
+/* A table [1, rows, 1, N]: a constant, in DECODE a parameter. */
+an_value *an_part_table(const an_block_frame *f, const an_table *table);
 an_value *an_part_named(const an_block_frame *f, an_value *v, const char *name);
 an_value *an_part_shaped(const an_block_frame *f, an_value *x, int64_t a,
                          int64_t b, int64_t c, int64_t d);
@@ -51,7 +49,8 @@ an_value *an_part_layer_norm(const an_block_frame *f, an_value *x, an_value *g,
 
 /* q: H hd channels, k and v: KV hd; causal attention, joined to H hd channels
  * of N columns, called "attn". q and k come as [heads, hd, 1, N] or as
- * channels. Query head h reads key-value head h div (H / KV). */
+ * channels. Query head h reads key-value head h div (H / KV). What other forms
+ * than FULL have more (an_block_form) is declared here. */
 an_value *an_part_attention(const an_block_frame *f, an_value *q, an_value *k,
                             an_value *v);
 

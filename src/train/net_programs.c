@@ -125,9 +125,11 @@ an_status an_net_make_form(an_net *net, int block, an_net_form *form,
     an_dtype dtype = head ? net->o.weights->dtype : net->o.dtype;
     an_module *m;
     form->engine = head ? net->o.cpu : net->o.engine;
-    an_status s =
-        an_model_block(net->o.model, block, net->o.dtype, dtype, net->o.batch,
-                       net->o.sequence, &form->block, err);
+    an_block_options o = {.x_dtype = net->o.dtype,
+                          .dtype = dtype,
+                          .batch = net->o.batch,
+                          .sequence = net->o.sequence};
+    an_status s = an_model_block(net->o.model, block, &o, &form->block, err);
     if (s == AN_OK) s = dump_all(net, block, "model", form->block.module, err);
     if (s == AN_OK && net->o.use == AN_NET_TRAIN)
         s = differentiate(net, head ? -1 : 0, block, &form->block,

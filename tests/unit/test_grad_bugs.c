@@ -122,8 +122,10 @@ static void open_fixture(fixture *f, int block, const char *x)
     *f = (fixture){.g = NULL};
     interpreter_init(&f->t);
     step_model_open(&f->m, "untied");
-    must(an_model_block(f->m.model, block, AN_FP64, AN_FP64, STEP_BATCH,
-                        STEP_SEQUENCE, &f->block, &err),
+    must(an_model_block(
+             f->m.model, block,
+             &(an_block_options){AN_FP64, AN_FP64, STEP_BATCH, STEP_SEQUENCE},
+             &f->block, &err),
          &err);
     differentiate(f);
     const an_function *of = an_module_function(f->block.module, "forward");

@@ -379,7 +379,9 @@ static void lower_block(const an_model *model, int block, an_dtype dtype,
     an_gradient *g = NULL;
     an_module *parts = NULL;
     const char *wrt[8];
-    must(an_model_block(model, block, dtype, dtype, batch, 20, &b, &err), &err);
+    must(an_model_block(model, block,
+                        &(an_block_options){dtype, dtype, batch, 20}, &b, &err),
+         &err);
     const an_function *f = an_module_function(b.module, "forward");
     assert_true(f->n_params <= 8);
     for (int i = 0; i < f->n_params; i++)

@@ -42,8 +42,10 @@ static void check_block(const step_model *m, int layer, int block,
     interpreter_init(&t);
     an_error err = {0};
     an_block b;
-    if (an_model_block(m->model, block, AN_FP64, AN_FP64, batch, STEP_SEQUENCE,
-                       &b, &err) != AN_OK)
+    if (an_model_block(
+            m->model, block,
+            &(an_block_options){AN_FP64, AN_FP64, batch, STEP_SEQUENCE}, &b,
+            &err) != AN_OK)
         fail_msg("%s", err.text);
     const an_function *f = an_module_function(b.module, "forward");
     binding in[8];
@@ -123,7 +125,8 @@ static void check_names(const an_model *m, int block, an_dtype dtype,
 {
     an_block b;
     an_error err = {0};
-    if (an_model_block(m, block, dtype, dtype, batch, 64, &b, &err) != AN_OK)
+    if (an_model_block(m, block, &(an_block_options){dtype, dtype, batch, 64},
+                       &b, &err) != AN_OK)
         fail_msg("%s", err.text);
     const an_function *f = an_module_function(b.module, "forward");
     expect_values(f, b.taps, b.n_taps);
@@ -165,7 +168,8 @@ static void test_head_cast(void **state)
     an_block b;
     assert_int_equal(an_model_open("small", 0, &m, NULL), AN_OK);
     assert_int_equal(
-        an_model_block(m, AN_BLOCK_HEAD, AN_FP16, AN_FP32, 2, 32, &b, NULL),
+        an_model_block(m, AN_BLOCK_HEAD,
+                       &(an_block_options){AN_FP16, AN_FP32, 2, 32}, &b, NULL),
         AN_OK);
     const an_function *f = an_module_function(b.module, "forward");
     expect_shape(f, "x", AN_TENSOR(AN_FP16, 1, 128, 1, 64));
@@ -181,14 +185,22 @@ static void test_refused(void **state)
     an_model *m = NULL;
     an_block b;
     assert_int_equal(an_model_open("small", 0, &m, NULL), AN_OK);
-    assert_int_equal(an_model_block(m, 2, AN_FP16, AN_FP16, 1, 8, &b, NULL),
+    assert_int_equal(an_model_block(m, 2,
+                                    &(an_block_options){AN_FP16, AN_FP16, 1, 8},
+                                    &b, NULL),
                      AN_EINVAL);
-    assert_int_equal(an_model_block(m, 0, AN_FP16, AN_INT8, 1, 8, &b, NULL),
+    assert_int_equal(an_model_block(m, 0,
+                                    &(an_block_options){AN_FP16, AN_INT8, 1, 8},
+                                    &b, NULL),
                      AN_EINVAL);
-    assert_int_equal(an_model_block(m, 0, AN_FP16, AN_FP16, 0, 8, &b, NULL),
+    assert_int_equal(an_model_block(m, 0,
+                                    &(an_block_options){AN_FP16, AN_FP16, 0, 8},
+                                    &b, NULL),
                      AN_EINVAL);
     assert_int_equal(
-        an_model_block(m, 0, AN_FP16, AN_FP16, INT64_MAX, 8, &b, NULL),
+        an_model_block(m, 0,
+                       &(an_block_options){AN_FP16, AN_FP16, INT64_MAX, 8}, &b,
+                       NULL),
         AN_EINVAL);
     an_model_free(m);
 }
@@ -200,7 +212,8 @@ static an_status build_all(void *ctx, an_error *err)
     an_status s = an_model_open("small", 0, &m, err);
     for (int block = AN_BLOCK_HEAD; s == AN_OK && block < 2; block++) {
         an_block b;
-        s = an_model_block(m, block, AN_FP16, AN_FP16, 2, 32, &b, err);
+        s = an_model_block(
+            m, block, &(an_block_options){AN_FP16, AN_FP16, 2, 32}, &b, err);
         if (s == AN_OK) an_block_free(&b);
     }
     an_model_free(m);

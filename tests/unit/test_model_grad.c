@@ -120,8 +120,10 @@ static const double *forward(step *s, pass *p, int layer, int index,
 {
     an_error err = {0};
     *p = (pass){.layer = layer, .index = index, .x = x};
-    if (an_model_block(s->m.model, index, AN_FP64, AN_FP64, STEP_BATCH,
-                       STEP_SEQUENCE, &p->block, &err) != AN_OK)
+    if (an_model_block(
+            s->m.model, index,
+            &(an_block_options){AN_FP64, AN_FP64, STEP_BATCH, STEP_SEQUENCE},
+            &p->block, &err) != AN_OK)
         fail_msg("%s", err.text);
     differentiate(p);
     bind_params(s, p);
@@ -301,7 +303,9 @@ static void test_cuts(void **state)
         pass p = {.index = 0};
         assert_int_equal(an_model_open("small", 0, &m, NULL), AN_OK);
         assert_int_equal(
-            an_model_block(m, 0, AN_FP16, AN_FP16, batch, 32, &p.block, NULL),
+            an_model_block(m, 0,
+                           &(an_block_options){AN_FP16, AN_FP16, batch, 32},
+                           &p.block, NULL),
             AN_OK);
         differentiate(&p);
         const an_function *f = an_module_function(p.g->module, "backward");

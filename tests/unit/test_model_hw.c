@@ -16,7 +16,8 @@ static char *norm_text(size_t *size)
     an_error err = {0};
     char *text = NULL;
     if (an_model_open("layer768", 32000, &m, &err) != AN_OK ||
-        an_model_block(m, 0, AN_FP16, AN_FP16, 1, COLUMNS, &b, &err) != AN_OK)
+        an_model_block(m, 0, &(an_block_options){AN_FP16, AN_FP16, 1, COLUMNS},
+                       &b, &err) != AN_OK)
         fail_msg("%s", err.text);
     an_function *f = an_module_function(b.module, "forward");
     f->results[0] = an_function_value(f, "xn");

@@ -499,7 +499,9 @@ static int check_block(const an_model *model, int i, int64_t sequence,
     an_error err = {0};
     an_block b = {0};
     program_form form = {.chips = chips};
-    must(an_model_block(model, i, AN_FP16, AN_FP16, 2, sequence, &b, &err),
+    must(an_model_block(model, i,
+                        &(an_block_options){AN_FP16, AN_FP16, 2, sequence}, &b,
+                        &err),
          &err);
     const an_function *f = an_module_function(b.module, "forward");
     if (zeros != NULL) bake(f, zeros, &form);
