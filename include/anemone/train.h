@@ -150,6 +150,10 @@ AN_API an_status an_trainer_sample(an_trainer *t, const an_sample_options *o,
 
 /* A trained model, for generation and evaluation. */
 typedef struct an_runner an_runner;
+/* How text is made. ON: the engine computes the prompt in one pass, the CPU
+ * what follows, token by token, in fp32, over a cache of keys and values. OFF:
+ * the engine computes the whole window again for every token. */
+typedef enum an_cache_use { AN_CACHE_ON, AN_CACHE_OFF } an_cache_use;
 typedef struct an_runner_options {
     /* A run folder, or a step's folder in it; a folder of Hugging Face's; a
      * file: safetensors beside its config.json, GGUF, llama2.c's, llm.c's GPT-2
@@ -160,11 +164,13 @@ typedef struct an_runner_options {
     an_numerics numerics;
     int threads;
     int64_t batch, sequence; /* 0: 1, and the model's */
-    const char *dump;        /* as an_train_options.dump */
+    an_cache_use cache;
+    const char *dump; /* as an_train_options.dump */
 } an_runner_options;
 AN_API an_status an_runner_open(const an_runner_options *options,
                                 an_runner **out, an_error *err);
 AN_API void an_runner_close(an_runner *r);
+/* A text that is longer than the sequence goes on from its last tokens. */
 AN_API an_status an_runner_sample(an_runner *r, const an_sample_options *o,
                                   an_sample_fn *put, void *ctx, an_error *err);
 typedef struct an_eval_report {

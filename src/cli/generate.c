@@ -16,7 +16,7 @@ typedef struct values {
     an_words stops;
     bool silent;
     an_sample_options sample;
-    bool quiet;
+    bool quiet, uncached;
 } values;
 
 static const an_option options[] = {
@@ -100,6 +100,11 @@ static const an_option options[] = {
      .max = 9007199254740992.0,
      AN_AT(values, sample.seed),
      .help = "the same seed makes the same text"},
+    {.name = "no-cache",
+     .type = AN_OPTION_FLAG,
+     AN_AT(values, uncached),
+     .help = "compute all of the text again for each token, on the engine: "
+             "slow, to check the cache against"},
     {.name = "quiet",
      .type = AN_OPTION_FLAG,
      AN_AT(values, quiet),
@@ -160,6 +165,7 @@ static int generate(const an_call *call, const void *v)
     opened.engine =
         an_engine_text(o->runner.engine, o->silent, engine, sizeof engine);
     opened.dump = call->dump;
+    opened.cache = o->uncached ? AN_CACHE_OFF : AN_CACHE_ON;
     stream out = {.terminal = an_terminal_of(stdout)};
     const char *prompt = o->sample.prompt;
     an_status s = an_runner_open(&opened, &runner, &err);

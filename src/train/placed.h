@@ -39,10 +39,17 @@ an_status an_placed_net(const an_placed *p, int64_t batch, int64_t sequence,
  * that has more ids than the model. */
 an_status an_placed_check_tokenizer(const an_placed *p, an_error *err);
 
-/* Text from a net of one sequence. */
-an_status an_sample_text(an_net *net, const an_tokenizer *tokenizer,
-                         int64_t sequence, const an_sample_options *o,
-                         an_sample_fn *put, void *ctx, an_error *err);
+/* What gives logits: a net of one sequence, or a predictor. */
+struct an_predictor;
+typedef struct an_sample_source {
+    an_net *net;
+    struct an_predictor *predictor; /* NULL: the net */
+    int64_t sequence;               /* the longest window */
+} an_sample_source;
+an_status an_sample_text(const an_sample_source *from,
+                         const an_tokenizer *tokenizer,
+                         const an_sample_options *o, an_sample_fn *put,
+                         void *ctx, an_error *err);
 
 /* Targets that count: those below 0 do not. */
 int64_t an_count_targets(const int32_t *targets, int64_t n);

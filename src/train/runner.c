@@ -2,7 +2,7 @@
  * A trained model from a run folder or another tool's files: generation and
  * evaluation.
  */
-#include "train/placed.h"
+#include "train/predict.h"
 
 #include "base/alloc.h"
 #include "train/pretrained.h"
@@ -12,8 +12,10 @@
 struct an_runner {
     an_placed placed;
     int64_t batch, sequence;
-    an_net *sampling;   /* one sequence, made when first used */
-    an_net *evaluating; /* `batch` sequences */
+    an_cache_use cache;
+    an_net *sampling;        /* one sequence, made when first used */
+    an_predictor *predictor; /* the same with a cache */
+    an_net *evaluating;      /* `batch` sequences */
 };
 
 static an_status load(an_runner *r, const an_runner_options *o, an_error *err)
@@ -45,6 +47,7 @@ an_status an_runner_open(const an_runner_options *options, an_runner **out,
         an_runner_close(r);
         return s;
     }
+    r->cache = options->cache;
     r->batch = options->batch > 0 ? options->batch : 1;
     r->sequence = options->sequence > 0 ? options->sequence
                                         : r->placed.model_facts.sequence;
@@ -56,6 +59,7 @@ void an_runner_close(an_runner *r)
 {
     if (!r) return;
     an_net_free(r->sampling);
+    an_predictor_free(r->predictor);
     an_net_free(r->evaluating);
     an_placed_fini(&r->placed);
     an_free(r);
@@ -66,12 +70,15 @@ an_status an_runner_sample(an_runner *r, const an_sample_options *o,
 {
     an_status s = an_placed_check_tokenizer(&r->placed, err);
     if (s != AN_OK) return s;
-    if (!r->sampling)
+    if (r->cache == AN_CACHE_OFF && !r->sampling)
         s = an_placed_net(&r->placed, 1, r->sequence, AN_NET_FORWARD,
                           AN_WEIGHT_STREAM, 1.0, &r->sampling, err);
+    if (r->cache == AN_CACHE_ON && !r->predictor)
+        s = an_predictor_new(&r->placed, r->sequence, &r->predictor, err);
     if (s != AN_OK) return s;
-    return an_sample_text(r->sampling, r->placed.tokenizer, r->sequence, o, put,
-                          ctx, err);
+    an_sample_source from = {
+        .net = r->sampling, .predictor = r->predictor, .sequence = r->sequence};
+    return an_sample_text(&from, r->placed.tokenizer, o, put, ctx, err);
 }
 
 /* All of the data as one split, and the net that evaluates it. */

@@ -1,9 +1,14 @@
 /*
- * Text from a model, one token at a time, by evaluating the whole window again
- * for each: the plain form against which faster ones are checked.
+ * Text from a model, one token at a time: with a cache of keys and values, or
+ * by evaluating the whole window again for each, the plain form against which
+ * the other one is checked.
+ *
+ * The window: a text that is longer than the model's sequence S goes on from
+ * its last tokens, which stand at positions 0, 1, ... of a new window. It moves
+ * on by S / 2 at a time, so that the cache is made anew only then.
  */
 #include "train/choose.h"
-#include "train/placed.h"
+#include "train/predict.h"
 #include "train/stop.h"
 
 #include "base/alloc.h"
@@ -11,11 +16,12 @@
 #include <string.h>
 
 typedef struct sampler {
-    an_net *net;
+    const an_sample_source *from;
     const an_tokenizer *tokenizer;
     const an_sample_options *o;
-    int64_t sequence;
-    int32_t *ids; /* prompt and what was made */
+    size_t cached; /* where the window of the predictor's tokens begins;
+                      SIZE_MAX: they are another text's */
+    int32_t *ids;  /* prompt and what was made */
     size_t n, capacity;
     an_chooser chooser;
     an_stop stop;
@@ -56,36 +62,63 @@ static an_status start(sampler *s, an_error *err)
     return status;
 }
 
+/* Where the window of n tokens begins. */
+static size_t window_of(size_t n, size_t sequence)
+{
+    size_t half = sequence > 1 ? sequence / 2 : 1;
+    return n <= sequence ? 0 : (n - sequence + half - 1) / half * half;
+}
+
+/* The whole window again; its last column is *column of the logits. */
+static an_status run_window(sampler *s, const int32_t *window, int64_t n,
+                            an_matrix *logits, int64_t *column, an_error *err)
+{
+    an_net *net = s->from->net;
+    int32_t *inputs = an_net_inputs(net);
+    for (int64_t i = 0; i < s->from->sequence; i++)
+        inputs[i] = i < n ? window[i] : 0;
+    *column = n - 1;
+    return an_net_forward(net, logits, err);
+}
+
+/* The tokens that the predictor has not seen yet. */
+static an_status decode(sampler *s, size_t begin, int64_t n, an_matrix *logits,
+                        an_error *err)
+{
+    an_predictor *d = s->from->predictor;
+    const int32_t *window = s->ids + begin;
+    an_status status = begin == s->cached && an_predictor_length(d) == n - 1
+                           ? an_predictor_step(d, window[n - 1], err)
+                           : an_predictor_prompt(d, window, n, err);
+    s->cached = begin;
+    *logits = an_predictor_logits(d);
+    return status;
+}
+
 /* Logits after the last token, into the list. */
 static an_status next_logits(sampler *s, an_error *err)
 {
     an_matrix logits;
-    int64_t n = (int64_t)s->n < s->sequence ? (int64_t)s->n : s->sequence;
-    const int32_t *window = s->ids + s->n - (size_t)n;
-    int32_t *inputs = an_net_inputs(s->net);
-    for (int64_t i = 0; i < s->sequence; i++)
-        inputs[i] = i < n ? window[i] : 0;
-    an_status status = an_net_forward(s->net, &logits, err);
+    size_t begin = window_of(s->n, (size_t)s->from->sequence);
+    int64_t n = (int64_t)(s->n - begin), column = 0;
+    an_status status = s->from->predictor ? decode(s, begin, n, &logits, err)
+                                          : run_window(s, s->ids + begin, n,
+                                                       &logits, &column, err);
     if (status != AN_OK) return status;
     an_chooser *c = &s->chooser;
     if (c->n > logits.rows) c->n = logits.rows;
-    for (int64_t v = 0; v < c->n; v++) {
-        const unsigned char *row =
-            (const unsigned char *)logits.data + (size_t)v * logits.row_bytes;
-        c->list[v].weight =
-            logits.dtype == AN_FP64
-                ? ((const double *)(const void *)row)[n - 1]
-                : (double)((const float *)(const void *)row)[n - 1];
-    }
+    for (int64_t v = 0; v < c->n; v++)
+        c->list[v].weight = an_matrix_get(&logits, v, column);
     return AN_OK;
 }
 
-an_status an_sample_text(an_net *net, const an_tokenizer *tokenizer,
-                         int64_t sequence, const an_sample_options *o,
-                         an_sample_fn *put, void *ctx, an_error *err)
+an_status an_sample_text(const an_sample_source *from,
+                         const an_tokenizer *tokenizer,
+                         const an_sample_options *o, an_sample_fn *put,
+                         void *ctx, an_error *err)
 {
     sampler s = {
-        .net = net, .tokenizer = tokenizer, .o = o, .sequence = sequence};
+        .from = from, .tokenizer = tokenizer, .o = o, .cached = SIZE_MAX};
     an_status status =
         an_stop_init(&s.stop, o->stops, o->n_stops, put, ctx, err);
     if (status == AN_OK) status = start(&s, err);

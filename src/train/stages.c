@@ -47,6 +47,26 @@ static double load(const an_matrix *m, const void *at, int64_t c)
     }
 }
 
+double an_matrix_get(const an_matrix *m, int64_t r, int64_t column)
+{
+    return load(m, row(m, r), column);
+}
+
+void an_matrix_put(const an_matrix *m, int64_t r, int64_t column, double x)
+{
+    void *to = row(m, r);
+    switch (m->dtype) {
+    case AN_FP16:
+        ((uint16_t *)to)[column] = an_half_from_double(x);
+        break;
+    case AN_FP32:
+        ((float *)to)[column] = (float)x;
+        break;
+    default:
+        ((double *)to)[column] = x;
+    }
+}
+
 /* ---- magnitudes ---- */
 
 /* Bits of the largest magnitude so far; fp16's order is that of its bits. */
@@ -96,20 +116,10 @@ void an_stage_peak(const an_stage *s, an_peak_of what, an_peak *peak)
 static void embed_tile(const an_stage *s, int64_t begin, int64_t end)
 {
     for (int64_t d = 0; d < s->out.rows; d++) {
-        void *to = row(&s->out, d);
         for (int64_t n = begin; n < end; n++) {
             double x = load(&s->a, row(&s->a, s->tokens[n]), d);
             if (s->b.data) x += load(&s->b, row(&s->b, s->positions[n]), d);
-            switch (s->out.dtype) {
-            case AN_FP16:
-                ((uint16_t *)to)[n] = an_half_from_double(x);
-                break;
-            case AN_FP32:
-                ((float *)to)[n] = (float)x;
-                break;
-            default:
-                ((double *)to)[n] = x;
-            }
+            an_matrix_put(&s->out, d, n, x);
         }
     }
 }

@@ -17,6 +17,10 @@ typedef struct an_matrix {
     size_t row_bytes;
 } an_matrix;
 
+double an_matrix_get(const an_matrix *m, int64_t row, int64_t column);
+/* Rounded once to the matrix's type. */
+void an_matrix_put(const an_matrix *m, int64_t row, int64_t column, double x);
+
 enum { AN_STAGE_ACCESSES = 4 };
 
 /* A tensor that comes back from an engine. */

@@ -426,8 +426,8 @@ an_status an_trainer_sample(an_trainer *t, const an_sample_options *o,
         s = an_placed_net(&t->placed, 1, t->o.sequence, AN_NET_FORWARD,
                           AN_WEIGHT_STREAM, 1.0, &t->sampling, err);
     if (s != AN_OK) return s;
-    return an_sample_text(t->sampling, t->placed.tokenizer, t->o.sequence, o,
-                          put, ctx, err);
+    an_sample_source from = {.net = t->sampling, .sequence = t->o.sequence};
+    return an_sample_text(&from, t->placed.tokenizer, o, put, ctx, err);
 }
 
 void an_trainer_get_plan(const an_trainer *t, an_train_plan *out)
