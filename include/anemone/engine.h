@@ -58,14 +58,19 @@ AN_API an_status an_engine_open(const an_engine_options *options,
 AN_API void an_engine_close(an_engine *engine);
 
 typedef struct an_engine_facts {
-    const char *name;   /* "soft:m4" */
-    const char *chip;   /* "m4", "cpu" */
-    int cores;          /* of the chip's engine; 0 for cpu */
-    int compiles_left;  /* in this process; -1: no limit */
-    bool reload_counts; /* a reload may take one of them */
-    int programs_loaded;
+    const char *name;    /* "soft:m4" */
+    const char *chip;    /* "m4", "cpu" */
+    int cores;           /* of the chip's engine; 0 for cpu */
+    int compiles;        /* since it was opened */
+    int compiles_left;   /* in this process; -1: no limit */
+    bool reload_counts;  /* a reload may take one of them */
+    int programs_loaded; /* compiled and not freed */
 } an_engine_facts;
 AN_API void an_engine_get_facts(an_engine *engine, an_engine_facts *out);
+
+/* Does the error say that a process holds too many programs, or too large
+ * ones? The engine has freed and waited by then: another process can go on. */
+AN_API bool an_error_is_full(const an_error *err);
 
 /* A weight file in memory, by the path that BLOBFILE literals name. */
 typedef struct an_blob {

@@ -93,6 +93,7 @@ typedef struct an_train_plan {
     size_t parameter_bytes, optimizer_bytes, surface_bytes, work_bytes;
     int programs, evaluations_per_step;
     const char *engine, *numerics; /* as opened: "soft:m4", "ieee" */
+    int compiles;                  /* so far, in this process */
     double lr, loss_scale;
     int64_t warmup;
     int64_t steps_before; /* length that a resumed run had; 0: not resumed */
@@ -109,10 +110,10 @@ typedef struct an_step_report {
     double val_loss;              /* NAN when not measured in this step */
     double ms, engine_ms, cpu_ms; /* wall time; sums of busy time by kind */
     double loss_scale;            /* of this step */
-    bool restart; /* the engine compiles no more in this process: the state is
-                     saved, the step's report comes when the run is opened
-                     again, in a new process */
-    bool skipped; /* overflow: the update was discarded */
+    bool restart;       /* the engine compiles or loads no more programs in this
+                           process: the state is saved, the step's report comes when
+                           the run is opened       again, in a new process */
+    bool skipped;       /* overflow: the update was discarded */
     char overflow[128]; /* then: "layers.3 attention: d_qkv (matmul) reached
                            inf, limit 65504", or that a norm is not finite */
     bool saved;         /* a checkpoint was written */

@@ -6,10 +6,38 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Set for the new process. */
+/* Set for the new process: "processes compiles". */
 #define AGAIN "ANEMONE_RESTARTED"
+enum { MOST = 1000000000 };
 
-an_status an_call_again(const an_call *call, const char *without, an_error *err)
+static int count(const char *text, char **end)
+{
+    long n = strtol(text, end, 10);
+    return n < 0 || n > MOST ? 0 : (int)n;
+}
+
+an_past an_call_past(void)
+{
+    an_past past = {0};
+    const char *text = getenv(AGAIN);
+    char *end = NULL;
+    if (!text) return past;
+    past.processes = count(text, &end);
+    past.compiles = count(end, &end);
+    return past;
+}
+
+static int set_past(int compiles)
+{
+    char text[32];
+    an_past past = an_call_past();
+    snprintf(text, sizeof text, "%d %d", past.processes + 1,
+             past.compiles + compiles);
+    return setenv(AGAIN, text, 1);
+}
+
+an_status an_call_again(const an_call *call, const char *without, int compiles,
+                        an_error *err)
 {
     char **words = calloc((size_t)call->n_words + 3, sizeof *words);
     int n = 0;
@@ -21,18 +49,13 @@ an_status an_call_again(const an_call *call, const char *without, an_error *err)
         if (without == NULL || strcmp(call->words[i], without) != 0)
             words[n++] = call->words[i];
     fflush(NULL);
-    if (program && name && setenv(AGAIN, "1", 1) == 0) execvp(program, words);
+    if (program && name && set_past(compiles) == 0) execvp(program, words);
     an_status s = an_fail(err, AN_EIO,
                           "%s: cannot be started again after the engine's "
-                          "compile limit (%s); the same command goes on",
+                          "limit (%s); the same command goes on",
                           call->program, strerror(errno));
     free(program);
     free(name);
     free(words);
     return s;
-}
-
-bool an_call_is_again(void)
-{
-    return getenv(AGAIN) != NULL;
 }

@@ -89,7 +89,8 @@ static an_status open_partial(session *s)
     an_status status = an_capture_describe(&described, s->engine,
                                            an_numerics_name(s->o->numerics),
                                            AN_VERSION, &s->err);
-    if (status == AN_OK && an_call_is_again() && an_path_exists(s->partial)) {
+    if (status == AN_OK && an_call_past().processes > 0 &&
+        an_path_exists(s->partial)) {
         status = an_capture_open(&s->capture, s->partial, &s->err);
         if (status == AN_OK && strcmp(s->capture.engine, described.engine) != 0)
             status = an_fail(&s->err, AN_EFORMAT, "%s: of another engine",
@@ -186,10 +187,13 @@ static int capture(const an_call *call, const void *v)
         remove(s.partial);
         if (!s.o->quiet) print_end(&s);
     }
+    an_engine_facts facts = {0};
+    if (s.engine != NULL) an_engine_get_facts(s.engine, &facts);
     an_capture_fini(&s.capture);
     an_engine_close(s.engine);
     an_free(s.partial);
-    if (status == AN_OK && s.again) status = an_call_again(call, NULL, &s.err);
+    if (status == AN_OK && s.again)
+        status = an_call_again(call, NULL, facts.compiles, &s.err);
     return status == AN_OK ? 0 : an_call_fail(call, &s.err);
 }
 

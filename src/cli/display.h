@@ -21,9 +21,10 @@ typedef enum an_display_mode {
 typedef struct an_run_facts {
     const char *model;
     const an_words *data;
-    const char *folder; /* NULL: nothing is written */
-    double minutes;     /* length in time, 0: by steps */
-    int64_t last_step;  /* where this process stops at the latest */
+    const char *folder;      /* NULL: nothing is written */
+    double minutes;          /* length in time, 0: by steps */
+    int64_t last_step;       /* where this process stops at the latest */
+    int processes, compiles; /* of the whole command; for the summary */
 } an_run_facts;
 
 typedef struct an_display {

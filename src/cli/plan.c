@@ -215,6 +215,8 @@ static an_status summary_object(const an_display *p, bool interrupted,
     json_object_set_new(o, "out",
                         p->facts.folder != NULL ? json_string(p->facts.folder)
                                                 : json_null());
+    json_object_set_new(o, "compiles", json_integer(p->facts.compiles));
+    json_object_set_new(o, "processes", json_integer(p->facts.processes));
     json_object_set_new(o, "interrupted", json_boolean(interrupted));
     json_object_set_new(o, "finished", json_boolean(finished));
     return print_object(o, err);
@@ -255,6 +257,11 @@ an_status an_display_summary(an_display *p, bool interrupted, bool finished,
         printf(", nothing to do%s\n\n",
                finished ? "; more --steps go on, --fresh starts anew" : "");
     print_losses(p);
+    if (p->facts.processes > 1) {
+        field(p, "programs");
+        printf("%d compiled, in %d processes\n", p->facts.compiles,
+               p->facts.processes);
+    }
     if (p->facts.folder == NULL) return AN_OK;
     field(p, "model");
     printf("%s/model.safetensors\n", p->facts.folder);

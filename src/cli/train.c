@@ -353,7 +353,8 @@ typedef struct session {
     an_train_plan plan;
     an_display display;
     int64_t sample_every;
-    bool restart; /* the engine compiles no more in this process */
+    bool restart; /* the engine takes no more programs in this process */
+    bool saved;   /* a checkpoint, by this process */
     an_error err;
 } session;
 
@@ -462,6 +463,7 @@ static an_status train_steps(session *s, bool *finished)
         int64_t before = r.step;
         status = an_trainer_step(s->trainer, &r, &s->err);
         s->restart = status == AN_OK && r.restart;
+        s->saved = s->saved || (status == AN_OK && r.saved);
         if (status != AN_OK || r.step == before || s->restart) break;
         an_display_step(&s->display, &r);
         if (s->sample_every > 0 &&
@@ -533,12 +535,23 @@ static void print_next(const session *s, bool interrupted, bool complete)
     printf("\n");
 }
 
+/* The engine is full in the middle of a step: the last checkpoint is gone on
+ * from, if it is of this process, so that every process gets further. */
+static an_status restart_at_checkpoint(session *s)
+{
+    s->restart = true;
+    s->err = (an_error){0};
+    return AN_OK;
+}
+
 static an_status train_to_end(session *s)
 {
     bool finished = false;
     an_display *p = &s->display;
-    if (!an_call_is_again()) an_display_header(p); /* it was shown */
+    if (an_call_past().processes == 0) an_display_header(p); /* it was shown */
     an_status status = train_steps(s, &finished);
+    if (s->saved && !stop_wanted && an_error_is_full(&s->err))
+        return restart_at_checkpoint(s);
     if (s->restart && !stop_wanted) return AN_OK;
     if (status == AN_OK) status = an_trainer_save(s->trainer, &s->err);
     an_display_clear(p);
@@ -546,6 +559,10 @@ static an_status train_to_end(session *s)
     bool complete = p->step >= s->plan.steps ||
                     (s->o.minutes > 0 && finished && !stop_wanted);
     bool interrupted = stop_wanted && !complete;
+    an_trainer_get_plan(s->trainer, &s->plan);
+    an_past past = an_call_past();
+    p->facts.processes = past.processes + 1;
+    p->facts.compiles = past.compiles + s->plan.compiles;
     status = an_display_summary(p, interrupted, complete, &s->err);
     if (status == AN_OK) print_next(s, interrupted, complete);
     return status;
@@ -567,9 +584,10 @@ static int train(const an_call *call, const void *v)
     else if (status == AN_OK)
         status = train_to_end(&s);
     an_display_fini(&s.display);
+    if (s.trainer != NULL) an_trainer_get_plan(s.trainer, &s.plan);
     an_trainer_close(s.trainer);
     if (status == AN_OK && s.restart && !stop_wanted)
-        status = an_call_again(call, "--fresh", &s.err);
+        status = an_call_again(call, "--fresh", s.plan.compiles, &s.err);
     return status == AN_OK ? 0 : an_call_fail(call, &s.err);
 }
 

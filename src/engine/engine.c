@@ -143,6 +143,7 @@ void an_engine_get_facts(an_engine *engine, an_engine_facts *out)
                                                   ? engine->limits.compiles -
                                                         engine->n_compiles
                                                   : -1,
+                             .compiles = engine->n_compiles,
                              .reload_counts = engine->kind->reload_counts,
                              .programs_loaded = engine->n_programs};
     pthread_mutex_unlock(&engine->mutex);

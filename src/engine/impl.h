@@ -105,8 +105,9 @@ an_status an_program_choose(an_program *p, const an_source *source,
                             an_error *err);
 an_status an_program_lay_out(an_program *p, an_error *err);
 
-/* Takes a place among the live programs, and one of the compiles; fails as the
+/* Takes one of the compiles, or a place among the live programs; fails as the
  * framework does. A place is given back, a compile is not. */
+an_status an_engine_take_compile(an_engine *engine, an_error *err);
 an_status an_engine_take_place(an_engine *engine, an_error *err);
 void an_engine_give_place(an_engine *engine);
 

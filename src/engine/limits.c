@@ -4,10 +4,13 @@
  */
 #include "engine/limits.h"
 
+#include "anemone/engine.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static const char domain[] = "com.apple.appleneuralengine";
 static const char *const reloads[] = {"honoured", "stale", NULL};
 static const char *const routes[] = {"model", "client", NULL};
 static const char *const rules[] = {"refuse", "silent", "off", NULL};
@@ -86,14 +89,23 @@ an_status an_limits_read(const an_chip *chip, const char *name, an_limits *out,
     return AN_OK;
 }
 
-static an_status fail(an_error *err, const char *domain, int code,
-                      const char *text, int limit)
+/* Sources: docs/rules.md R-91; 53 and 54 of macOS 27: apple/coreai-torch, issue
+ * 67, and a report of "no ANE resources". */
+bool an_error_is_full(const an_error *err)
+{
+    if (strcmp(err->domain, domain) != 0) return false;
+    return (err->engine_code == 6 && strstr(err->text, "0x50004")) ||
+           err->engine_code == 53 || err->engine_code == 54;
+}
+
+static an_status fail(an_error *err, const char *of, int code, const char *text,
+                      int limit)
 {
     an_status s = an_fail(err, AN_EENGINE, "%s (this process's limit is %d)",
                           text, limit);
     if (err && err->code == AN_EENGINE && err->engine_code == 0) {
         err->engine_code = code;
-        snprintf(err->domain, sizeof err->domain, "%s", domain);
+        snprintf(err->domain, sizeof err->domain, "%s", of);
     }
     return s;
 }
@@ -107,6 +119,5 @@ an_status an_limits_fail_compile(const an_limits *limits, an_error *err)
 
 an_status an_limits_fail_load(const an_limits *limits, an_error *err)
 {
-    return fail(err, "com.apple.appleneuralengine", 6,
-                "Program load failure (0x50004)", limits->live);
+    return fail(err, domain, 6, "Program load failure (0x50004)", limits->live);
 }

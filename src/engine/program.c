@@ -88,21 +88,28 @@ an_status an_program_lay_out(an_program *p, an_error *err)
 
 /* ---- counts ---- */
 
+/* One more, unless there are as many as the limit; 0: no limit. */
+static bool take(an_engine *engine, int *count, int limit)
+{
+    pthread_mutex_lock(&engine->mutex);
+    bool taken = !limit || *count < limit;
+    if (taken) ++*count;
+    pthread_mutex_unlock(&engine->mutex);
+    return taken;
+}
+
+an_status an_engine_take_compile(an_engine *engine, an_error *err)
+{
+    const an_limits *limits = &engine->limits;
+    if (take(engine, &engine->n_compiles, limits->compiles)) return AN_OK;
+    return an_limits_fail_compile(limits, err);
+}
+
 an_status an_engine_take_place(an_engine *engine, an_error *err)
 {
-    an_status s = AN_OK;
     const an_limits *limits = &engine->limits;
-    pthread_mutex_lock(&engine->mutex);
-    if (limits->compiles && engine->n_compiles >= limits->compiles)
-        s = an_limits_fail_compile(limits, err);
-    else if (limits->live && engine->n_programs >= limits->live)
-        s = an_limits_fail_load(limits, err);
-    if (s == AN_OK) {
-        engine->n_compiles++;
-        engine->n_programs++;
-    }
-    pthread_mutex_unlock(&engine->mutex);
-    return s;
+    if (take(engine, &engine->n_programs, limits->live)) return AN_OK;
+    return an_limits_fail_load(limits, err);
 }
 
 void an_engine_give_place(an_engine *engine)

@@ -331,15 +331,27 @@ static an_status after_step(an_trainer *t, an_step_report *r, an_error *err)
     return s;
 }
 
+static bool compiles_suffice(const an_trainer *t)
+{
+    an_engine_facts facts;
+    an_engine_get_facts(t->placed.engine, &facts);
+    return facts.compiles_left < 0 ||
+           facts.compiles_left >= an_net_refresh_compiles(t->net);
+}
+
 /* Weights have changed: gives them to the programs, or finds that this process
  * cannot and saves what is needed to go on in another. */
 static an_status refresh(an_trainer *t, an_step_report *r, an_error *err)
 {
-    an_engine_facts facts;
-    an_engine_get_facts(t->placed.engine, &facts);
-    if (facts.compiles_left < 0 ||
-        facts.compiles_left >= an_net_refresh_compiles(t->net))
-        return an_net_refresh(t->net, err);
+    an_error failed = {0};
+    if (compiles_suffice(t)) {
+        an_status s = an_net_refresh(t->net, &failed);
+        if (s == AN_OK) return s;
+        if (!t->run || !an_error_is_full(&failed)) {
+            if (err && err->code == AN_OK) *err = failed;
+            return s;
+        }
+    }
     if (!t->run)
         return an_fail(err, AN_EINVAL,
                        "weights: the engine compiles no more in this process, "
@@ -433,7 +445,9 @@ an_status an_trainer_sample(an_trainer *t, const an_sample_options *o,
 void an_trainer_get_plan(const an_trainer *t, an_train_plan *out)
 {
     an_net_facts net;
+    an_engine_facts engine;
     an_net_get_facts(t->net, &net);
+    an_engine_get_facts(t->placed.engine, &engine);
     const an_weights *w = t->placed.weights;
     size_t masters = 0;
     for (int i = 0; i < w->n; i++)
@@ -458,6 +472,7 @@ void an_trainer_get_plan(const an_trainer *t, an_train_plan *out)
         .evaluations_per_step = net.evaluations * (int)t->o.accum,
         .engine = t->placed.facts.name,
         .numerics = an_numerics_name(t->placed.numerics),
+        .compiles = engine.compiles,
         .lr = t->o.lr,
         .loss_scale = t->progress.scale.value,
         .warmup = t->o.warmup < 0 ? t->o.steps / 10 : t->o.warmup,

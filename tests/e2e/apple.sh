@@ -77,6 +77,50 @@ slots() {
 }
 case_of 'places that only a release gives back' slots
 
+# Three programs at a time where 7 or 12 are needed: those that were not used for
+# longest make room. The engine counts by itself, or asks the system, which
+# gives a place back at unload, or at the release of what holds it.
+few_places() {
+    folder=$1 replica_says=$2
+    shift 2
+    ANEMONE_REPLICA=$replica_says train "$folder" 3 --quiet "$@" &&
+        same_run soft_3 "$folder" && clean
+}
+case_of 'the software engine, for comparison' train soft_3 3 --quiet
+for weights in stream bake reload; do
+    for slot in unload release; do
+        case_of "$weights, three counted by the engine, slot=$slot" few_places \
+            counted_${weights}_$slot live=3,slot=$slot --weights $weights \
+            --engine apple,live=3
+    done
+done
+case_of 'three counted by the system' few_places full live=3 --engine apple
+
+# Three loads in a row that find no place: waiting and making room were in
+# vain, and a new process goes on. Each process meets the same three.
+full_at() {
+    n_load=$1
+    shift
+    ANEMONE_REPLICA=fault=load:$n_load=0x50004,load:$((n_load + \
+        1))=0x50004,load:$((n_load + 2))=0x50004 "$@"
+}
+new_processes() {
+    folder=$1 n_load=$2 n_processes=$3
+    shift 3
+    full_at "$n_load" train "$folder" 3 --engine apple "$@" >out &&
+        cat out && same_run soft_3 "$folder" && clean &&
+        has out "compiled, in $n_processes processes"
+}
+case_of 'no place when weights change: a new process' new_processes \
+    changed 13 4 --weights bake
+case_of 'no place within a step: a new process' new_processes \
+    within 20 2 --engine apple,live=3 --save-every 1
+no_progress() {
+    fails_with 1 'too many programs' full_at 8 train none 3 --quiet \
+        --engine apple,live=3 && clean
+}
+case_of 'no place before there is a checkpoint' no_progress
+
 # ---- failures ----
 
 faulty() {

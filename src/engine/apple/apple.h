@@ -19,8 +19,11 @@ typedef struct an_framework {
     an_worker *worker;
     an_folders folders; /* journal "" before the first program */
     an_limits limits;
-    void *options;        /* of evaluations; retained */
-    size_t surface_bytes; /* of all surfaces; the worker's */
+    void *options; /* of evaluations; retained */
+    /* The worker's. */
+    size_t surface_bytes;       /* of all surfaces */
+    struct an_loaded *programs; /* that are not dropped */
+    unsigned long clock;        /* of their uses */
 } an_framework;
 
 typedef struct an_apple {
@@ -34,10 +37,14 @@ typedef struct an_symbol {
     size_t row_bytes, plane_bytes, size_bytes; /* 0: not told */
 } an_symbol;
 
-/* A loaded program of the framework. */
+/* A program of the framework: loaded, or parked and compiled. */
 typedef struct an_loaded {
     an_framework *fw;
+    struct an_loaded *next;
     void *object; /* _ANEInMemoryModel, retained; NULL: nothing is loaded */
+    char identifier[256];
+    bool parked;           /* unloaded to make room */
+    unsigned long used;    /* the clock at its last use */
     an_symbol *symbols[2]; /* by an_port_side, in the order of the text */
     int n_symbols[2];
 } an_loaded;
@@ -61,6 +68,16 @@ an_status an_loaded_make(void *loading, an_error *err);
 an_status an_loaded_drop(void *loaded, an_error *err);
 an_loaded *an_loaded_new(an_framework *fw, int n_in, int n_out);
 void an_loaded_free(an_loaded *l); /* memory only */
+
+/* live.c: compile and load with patience, other programs making room. */
+an_status an_live_compile(an_framework *fw, void *model, an_error *err);
+an_status an_live_load(an_framework *fw, void *model, an_error *err);
+void an_live_add(an_loaded *l);
+void an_live_remove(an_loaded *l);
+/* Unloads the model and has the system forget its compiled form. */
+void an_live_discard(an_loaded *l, void *model);
+/* Before each evaluation: loads again what made room. */
+an_status an_live_wake(an_loaded *l, an_error *err);
 
 /* attributes.c: the symbols' order and strides as the loaded program tells
  * them; by name where it tells nothing. */

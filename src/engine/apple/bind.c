@@ -329,6 +329,12 @@ void an_send_void(const an_objc *o, an_name name, void *self)
     if (m) ((void (*)(void *, void *))m)(self, o->selectors[name]);
 }
 
+void an_send_void_p(const an_objc *o, an_name name, void *self, void *a)
+{
+    an_code *m = an_objc_method(o, name, self);
+    if (m) ((void (*)(void *, void *, void *))m)(self, o->selectors[name], a);
+}
+
 bool an_send_bool(const an_objc *o, an_name name, void *self)
 {
     an_code *m = an_objc_method(o, name, self);

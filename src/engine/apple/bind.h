@@ -96,6 +96,7 @@ void *an_send_ppu(const an_objc *o, an_name name, void *self, void *const *a,
 void *an_send_u(const an_objc *o, an_name name, void *self, size_t n);
 void *an_send_number(const an_objc *o, an_name name, void *self, long long n);
 void an_send_void(const an_objc *o, an_name name, void *self);
+void an_send_void_p(const an_objc *o, an_name name, void *self, void *a);
 bool an_send_bool(const an_objc *o, an_name name, void *self);
 bool an_send_bool_p(const an_objc *o, an_name name, void *self, void *a);
 long long an_send_long(const an_objc *o, an_name name, void *self);

@@ -161,6 +161,7 @@ static an_status open_engine(an_engine *e, const an_engine_options *options,
     if (!fw) return an_fail(err, AN_ENOMEM, "engine apple: no memory");
     a->fw = fw;
     fw->limits = e->limits;
+    e->limits.live = 0; /* programs that are too many are parked: live.c */
     fw->folders.lock.fd = -1;
     an_status s = an_objc_open(&fw->objc, err);
     if (s == AN_OK) s = an_objc_check(&fw->objc, err);

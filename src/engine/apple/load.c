@@ -10,7 +10,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- the descriptor ---- */
@@ -107,65 +106,13 @@ static void leave_lost_directory(void)
 
 /* ---- compile and load ---- */
 
-static an_status fail_dead(an_error *err)
-{
-    return an_fail(err, AN_EENGINE, "the engine is dead");
-}
-
-static an_status call(const an_framework *fw, an_name name, const char *what,
-                      void *model, an_error *err)
-{
-    const an_objc *o = &fw->objc;
-    void *error = NULL;
-    void *empty = an_ns_dictionary(o, NULL, NULL, 0);
-    unsigned qos = (unsigned)fw->limits.qos;
-    bool well = an_send_qos(o, name, model, qos, empty, &error);
-    if (an_worker_is_dead(fw->worker)) return fail_dead(err);
-    return well ? AN_OK : an_ns_fail(o, what, error, err);
-}
-
-static void sleep_ms(long ms)
-{
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
-    nanosleep(&t, NULL);
-}
-
-/* A release is asynchronous: a load that finds no place is tried again. A
- * compiler service that died is started anew by the system. */
-static an_status call_patiently(const an_framework *fw, an_name name,
-                                const char *what, void *model, an_error *err)
-{
-    static const long waits_ms[] = {100, 1000};
-    for (size_t i = 0;; i++) {
-        an_error failed = {0};
-        an_status s = call(fw, name, what, model, &failed);
-        bool again = an_ns_is_full(&failed) || failed.engine_code == 4097;
-        if (s != AN_OK && again && i < sizeof waits_ms / sizeof *waits_ms) {
-            sleep_ms(waits_ms[i]);
-            continue;
-        }
-        if (s != AN_OK && err && err->code == AN_OK) *err = failed;
-        return s;
-    }
-}
-
 static an_status compile_and_load(an_loading *l, void *model, an_error *err)
 {
     an_framework *fw = l->out->fw;
     an_status s = AN_OK;
     leave_lost_directory();
-    if (l->way == AN_LOAD_COMPILED)
-        s = call_patiently(fw, AN_SEL_COMPILE, "compile", model, err);
-    if (s == AN_OK) s = call_patiently(fw, AN_SEL_LOAD, "load", model, err);
-    return s;
-}
-
-static void unload(const an_framework *fw, void *model)
-{
-    const an_objc *o = &fw->objc;
-    void *error = NULL;
-    an_send_unload(o, model, (unsigned)fw->limits.qos, &error);
-    an_send_void(o, AN_SEL_PURGE, model);
+    if (l->way == AN_LOAD_COMPILED) s = an_live_compile(fw, model, err);
+    return s == AN_OK ? an_live_load(fw, model, err) : s;
 }
 
 static an_status make(an_loading *l, an_error *err)
@@ -179,6 +126,8 @@ static an_status make(an_loading *l, an_error *err)
     if (!model)
         return an_fail(err, AN_EENGINE,
                        "the framework took neither text nor weights");
+    snprintf(out->identifier, sizeof out->identifier, "%s",
+             an_ns_text(o, an_send(o, AN_SEL_IDENTIFIER, model)));
     model_path(o, model, path, sizeof path);
     an_status s = open_folders(fw, path, err);
     if (s == AN_OK)
@@ -189,8 +138,11 @@ static an_status make(an_loading *l, an_error *err)
     if (an_worker_is_dead(fw->worker)) return s;
     out->object = model;
     if (s == AN_OK) s = an_loaded_read_symbols(out, l->ports, err);
-    if (s != AN_OK) unload(fw, model);
     out->object = s == AN_OK ? an_send(o, AN_SEL_RETAIN, model) : NULL;
+    if (s == AN_OK)
+        an_live_add(out);
+    else
+        an_live_discard(out, model);
     an_folder_close(&folder);
     return s;
 }
@@ -212,7 +164,8 @@ an_status an_loaded_drop(void *loaded, an_error *err)
     const an_objc *o = &l->fw->objc;
     if (!l->object) return AN_OK;
     void *pool = an_pool_push(o);
-    unload(l->fw, l->object);
+    an_live_remove(l);
+    an_live_discard(l, l->object);
     an_send_void(o, AN_SEL_RELEASE, l->object);
     l->object = NULL;
     an_pool_pop(o, pool);

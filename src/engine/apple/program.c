@@ -138,6 +138,7 @@ an_status an_apple_compile(an_program *p, const an_source *source,
     if (s == AN_OK) s = refuse(p, source, err);
     if (s == AN_OK) s = an_program_choose(p, source, err);
     if (s == AN_OK) s = an_program_lay_out(p, err);
+    if (s == AN_OK) s = an_engine_take_compile(p->engine, err);
     if (s == AN_OK) s = an_engine_take_place(p->engine, err);
     a->counted = s == AN_OK;
     if (s != AN_OK) return s;
@@ -161,10 +162,9 @@ an_status an_apple_reload(an_program *p, const an_blob *blobs, int n_blobs,
 {
     an_apple_program *a = (an_apple_program *)p;
     an_loaded *fresh = NULL;
-    an_status s = an_engine_take_place(p->engine, err);
+    an_status s = an_engine_take_compile(p->engine, err);
     if (s != AN_OK) return s;
     s = load(p, AN_LOAD_ALONE, blobs, n_blobs, &fresh, err);
-    an_engine_give_place(p->engine);
     if (s != AN_OK) return s;
     an_fence_wait(p->engine->pool, &p->fence, AN_WRITE, NULL);
     an_loaded *old = a->loaded;

@@ -12,7 +12,7 @@
 
 struct an_evaluation {
     an_framework *fw;
-    const an_loaded *program;
+    an_loaded *program;
     an_turn turn;
     an_pool *pool;
     an_job *job;
@@ -97,6 +97,8 @@ static an_status evaluate(evaluation *e, an_error *err)
         an_status s = make_request(e, err);
         if (s != AN_OK) return s;
     }
+    an_status woken = an_live_wake(e->program, err);
+    if (woken != AN_OK) return woken;
     if (send(e, &error)) return AN_OK;
     if (an_worker_is_dead(e->fw->worker)) return AN_EENGINE;
     return an_ns_fail(&e->fw->objc, "evaluate", error, err);

@@ -111,7 +111,7 @@ static const char *known(const char *domain, long long code, const char *text)
                    : "no reason given";
     if (code == 4097) return "the compiler service died";
     if (code == 6 && strstr(text, "0x50004"))
-        return "too many programs, or too much program memory";
+        return "too many programs, or too much program memory (0x50004)";
     switch (code) {
     case 1:
     case 2:
@@ -195,11 +195,4 @@ an_status an_ns_fail(const an_objc *o, const char *what, void *error,
         snprintf(err->domain, sizeof err->domain, "%s", domain);
     }
     return s;
-}
-
-bool an_ns_is_full(const an_error *err)
-{
-    if (strstr(err->domain, "compiler")) return false;
-    return (err->engine_code == 6 && strstr(err->text, "0x50004")) ||
-           err->engine_code == 53 || err->engine_code == 54;
 }

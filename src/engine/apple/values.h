@@ -32,8 +32,5 @@ bool an_ns_is(const an_objc *o, void *object, an_name of_class);
  */
 an_status an_ns_fail(const an_objc *o, const char *what, void *error,
                      an_error *err);
-/* Does this failure say that there are too many programs or too little memory?
- */
-bool an_ns_is_full(const an_error *err);
 
 #endif

@@ -154,7 +154,8 @@ an_status an_soft_compile(an_program *program, const an_source *source,
                           an_error *err)
 {
     an_soft_program *p = (an_soft_program *)program;
-    an_status s = an_engine_take_place(program->engine, err);
+    an_status s = an_engine_take_compile(program->engine, err);
+    if (s == AN_OK) s = an_engine_take_place(program->engine, err);
     if (s != AN_OK) return s;
     p->placed = true;
     return build(p, source, err);
