@@ -79,6 +79,11 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/alloc_fail.o \
                        $(BUILD)/libanemone.a
 	$(call SAY,link)$(LINK) -o $@ $^ $(PKG_TEST) $(LDLIBS)
 
+# The functions of macOS that src/base/host_frameworks.c calls, for test_host.
+$(BUILD)/tests/libhost.so: $(BUILD)/tests/host_stub.o
+	$(call SAY,link)$(LINK) -shared -o $@ $^
+$(BUILD)/tests/unit/test_host: | $(BUILD)/tests/libhost.so
+
 $(BUILD)/tests/planted: $(BUILD)/tests/planted.o
 	$(call SAY,link)$(LINK) -o $@ $^ $(PKG_TEST) $(LDLIBS)
 
@@ -93,6 +98,7 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libanemone.a
 	$(call SAY,link)$(LINK) -o $@ $^ $(LDLIBS)
 
 TESTS = $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(BUILD)/tests/planted \
+        $(BUILD)/tests/libhost.so \
         $(if $(CLI),$(BUILD)/anemone)
 
 check: $(TESTS) ## the tests that take seconds

@@ -19,13 +19,13 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/host.h"
 
 #include <assert.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MAX_THREADS = 1024, STACK_BYTES = 8 << 20 };
 
@@ -50,6 +50,7 @@ struct an_pool {
     int n_waiting;    /* callers on `ended` */
     bool stop;
     atomic_uint queued; /* changes when the queue grows; spinners watch it */
+    an_host host;
     int n_threads;
     struct worker workers[];
 };
@@ -268,6 +269,7 @@ static void *work(void *arg)
     const struct worker *w = arg;
     an_pool *pool = w->pool;
     an_error err = {0};
+    an_host_favour_thread(pool->host);
     pthread_mutex_lock(&pool->mutex);
     while (pool->ready || !pool->stop) {
         if (pool->ready)
@@ -300,19 +302,28 @@ static an_status start_workers(an_pool *pool, int n, an_error *err)
     return AN_OK;
 }
 
+/* Efficiency cores are left to others: a tile on one would be the last. */
+static int default_threads(an_host host)
+{
+    an_host_facts facts = an_host_get_facts(host);
+    int n = facts.performance_cores ? facts.performance_cores : facts.cores;
+    return n < MAX_THREADS ? n : MAX_THREADS;
+}
+
 an_status an_pool_open(int n_threads, an_pool **out, an_error *err)
 {
-    long n = n_threads ? n_threads : sysconf(_SC_NPROCESSORS_ONLN);
+    an_host host = an_host_here();
+    int n = n_threads ? n_threads : default_threads(host);
     if (n < 0 || n > MAX_THREADS)
-        return an_fail(err, AN_EINVAL, "pool: %ld threads, expected 1 to %d", n,
+        return an_fail(err, AN_EINVAL, "pool: %d threads, expected 1 to %d", n,
                        MAX_THREADS);
-    if (n == 0) n = 1;
     an_pool *pool = an_alloc(sizeof *pool + (size_t)n * sizeof(struct worker));
     if (!pool) return an_fail(err, AN_ENOMEM, "pool: out of memory");
+    pool->host = host;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->ended, NULL);
-    an_status s = start_workers(pool, (int)n, err);
+    an_status s = start_workers(pool, n, err);
     if (s != AN_OK) {
         an_pool_close(pool);
         return s;

@@ -78,7 +78,9 @@ struct an_job {
     double started, ended; /* an_clock seconds of the last run */
 };
 
-/* n_threads 0: one per processor. */
+/* n_threads 0: one per performance core where the system tells them apart
+ * (macOS), else one per processor. Workers run at user-initiated quality of
+ * service there. */
 an_status an_pool_open(int n_threads, an_pool **out, an_error *err);
 /* Waits for all submitted jobs first. */
 void an_pool_close(an_pool *pool);

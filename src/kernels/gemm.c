@@ -25,10 +25,12 @@ typedef void sgemm_fn(int order, int trans_a, int trans_b, int m, int n, int k,
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static sgemm_fn *sgemm; /* NULL: our own */
 static char blas_name[128] = "own";
+static int blas_threads = 1;
 
 #if defined(__APPLE__)
 /* BLASSetThreading(1) means one thread, for calls from the thread that says
- * it. macOS has it since 15; before, Accelerate uses as many as it likes. */
+ * it; 0: done. macOS has it since 15; before, Accelerate uses as many as it
+ * likes. Source: developer.apple.com/documentation/accelerate. */
 typedef int set_threading_fn(unsigned model);
 static set_threading_fn *set_threading;
 
@@ -51,7 +53,9 @@ static void choose(void)
         set_threading_fn *code;
     } threading = {lib ? dlsym(lib, "BLASSetThreading") : NULL};
     sgemm = product.code;
-    set_threading = threading.code;
+    if (threading.code && threading.code(1) == 0)
+        set_threading = threading.code;
+    if (sgemm && !set_threading) blas_threads = 0;
     const char *why = lib ? "Accelerate has no cblas_sgemm" : dlerror();
     if (!sgemm)
         snprintf(blas_name, sizeof blas_name, "own (%s)",
@@ -83,6 +87,12 @@ const char *an_blas_name(void)
 {
     pthread_once(&once, choose);
     return blas_name;
+}
+
+int an_blas_threads(void)
+{
+    pthread_once(&once, choose);
+    return blas_threads;
 }
 
 void an_gemm_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k,

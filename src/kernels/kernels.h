@@ -14,6 +14,9 @@
 const char *an_kernels_name(void);
 /* "OpenBLAS 0.3.21 ...", "Accelerate", or "own" and why. */
 const char *an_blas_name(void);
+/* Threads of one product: 1, or 0 where the BLAS takes as many as it likes and
+ * cannot be told otherwise (Accelerate before macOS 15). */
+int an_blas_threads(void);
 
 /* fp16 <-> fp32 arrays, nearest even, overflow to infinity. */
 void an_convert_half_to_float(size_t n, const uint16_t *x, float *y);

@@ -7,10 +7,10 @@
  * asked for.
  */
 #include "engine/apple/apple.h"
-#include "engine/apple/host.h"
 #include "engine/apple/values.h"
 
 #include "base/alloc.h"
+#include "base/host.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,11 +60,10 @@ static const struct {
 
 static const an_chip *chip_of(const an_objc *o)
 {
-    char name[16];
+    an_host_facts host = an_host_get_facts(an_host_here());
     const char *told = an_ns_text(
         o, an_send(o, AN_SEL_ARCHITECTURE, o->classes[AN_SEL_ARCHITECTURE]));
-    if (!o->replica && an_host_chip(name, sizeof name) && an_chip_find(name))
-        return an_chip_find(name);
+    if (!o->replica && an_chip_find(host.chip)) return an_chip_find(host.chip);
     for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++)
         if (strncmp(told, architectures[i].architecture, 3) == 0)
             return an_chip_find(architectures[i].chip);
@@ -100,7 +99,7 @@ static an_status look_at_device(an_apple *a, an_error *err)
 static void enter(void *ctx)
 {
     const an_objc *o = ctx;
-    an_host_favour_thread();
+    an_host_favour_thread(an_host_here());
     if (o->enter_thread) o->enter_thread();
 }
 
@@ -174,7 +173,6 @@ static an_status open_engine(an_engine *e, const an_engine_options *options,
     if (s == AN_OK) s = start(fw, err);
     snprintf(e->name, sizeof e->name, "apple%s",
              fw->objc.replica ? " (replica)" : "");
-    if (s == AN_OK) an_host_stay_awake();
     return s;
 }
 
