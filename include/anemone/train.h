@@ -110,14 +110,19 @@ typedef struct an_step_report {
     double val_loss;              /* NAN when not measured in this step */
     double ms, engine_ms, cpu_ms; /* wall time; sums of busy time by kind */
     double loss_scale;            /* of this step */
-    bool restart;       /* the engine compiles or loads no more programs in this
-                           process: the state is saved, the step's report comes when
-                           the run is opened       again, in a new process */
+    /* The engine compiles or loads no more programs in this process: the state
+     * is saved, the step's report comes when the run is opened again, in a new
+     * process. */
+    bool restart;
     bool skipped;       /* overflow: the update was discarded */
     char overflow[128]; /* then: "layers.3 attention: d_qkv (matmul) reached
                            inf, limit 65504", or that a norm is not finite */
-    bool saved;         /* a checkpoint was written */
-    bool finished;      /* the run is complete, or a limit was reached */
+    /* The machine's state; NULL, -1, NULL: not told. */
+    const char *power;   /* "mains", "battery" */
+    int charge;          /* of the battery, percent */
+    const char *thermal; /* "nominal", "fair", "serious", "critical" */
+    bool saved;          /* a checkpoint was written */
+    bool finished;       /* the run is complete, or a limit was reached */
 } an_step_report;
 /* One optimizer step with all that is due after it (evaluation, metrics line,
  * checkpoint). After the run's last step it does nothing and reports

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "capture/capture.h"
 
 #include <stdlib.h>
@@ -182,7 +183,9 @@ static int capture(const an_call *call, const void *v)
         an_fail(&s.err, AN_EINVAL, "--out: expected a file to write");
         return an_call_fail(call, &s.err);
     }
+    an_awake awake = an_host_stay_awake(an_host_here(), "anemone capture");
     an_status status = capture_all(&s);
+    an_host_let_sleep(&awake);
     if (status == AN_OK && !s.again) {
         remove(s.partial);
         if (!s.o->quiet) print_end(&s);

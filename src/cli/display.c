@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum {
-    MAX_PARTS = 8,
+    MAX_PARTS = 10,
     BAR_CELLS = 20,
     PLAIN_ROWS = 40,      /* of a run that is piped, about */
     MAX_SAMPLE = 1 << 20, /* bytes of a sample in JSON */
@@ -127,6 +127,20 @@ static const char *duration(double seconds, char *text, size_t size)
     return text;
 }
 
+/* What is out of the ordinary: on battery, hot. */
+static void add_host(row *r, const an_step_report *s)
+{
+    bool battery = s->power && strcmp(s->power, "battery") == 0;
+    bool hot = s->thermal && strcmp(s->thermal, "nominal") != 0;
+    char charge[16] = "";
+    if (battery && s->charge >= 0)
+        snprintf(charge, sizeof charge, " %d%%", s->charge);
+    if (battery || hot)
+        add(r, 4, "", "%s%s%s%s%s", battery ? "battery" : "", charge,
+            battery && hot ? ", " : "", hot ? "heat " : "",
+            hot ? s->thermal : "");
+}
+
 static void fill_row(row *r, const an_display *p, const an_step_report *s,
                      double val_loss)
 {
@@ -149,6 +163,7 @@ static void fill_row(row *r, const an_display *p, const an_step_report *s,
     add(r, 6, "", "%.*f ms (engine %.*f, CPU %.*f)", p->ms < 100, p->ms,
         p->ms < 100, p->engine_ms, p->ms < 100, p->cpu_ms);
     add(r, 2, "", "%s left", duration(seconds_left(p), left, sizeof left));
+    add_host(r, s);
     if (s->skipped)
         add(r, 0, "", "skipped at loss scale %g: %s", s->loss_scale,
             s->overflow);
@@ -264,6 +279,66 @@ void an_display_step(an_display *p, const an_step_report *r)
     if (p->mode == AN_DISPLAY_PLAIN) draw_plain(p, r);
 }
 
+static an_status put_object(json_t *o, an_error *err)
+{
+    int failed = json_dumpf(o, stdout, JSON_COMPACT);
+    json_decref(o);
+    if (failed) return an_fail(err, AN_ENOMEM, "no memory for a JSON object");
+    putchar('\n');
+    fflush(stdout);
+    return AN_OK;
+}
+
+/* What happened after which step. */
+static json_t *event_object(const an_display *p, const char *type)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "type", json_string(type));
+    json_object_set_new(o, "step", json_integer(p->step));
+    return o;
+}
+
+/* A line of its own, that stays. */
+static void begin_note(an_display *p)
+{
+    an_display_clear(p);
+    p->spaced = false;
+    if (p->terminal.live) fputs("  ", stdout);
+}
+
+an_status an_display_pause(an_display *p, int charge, an_error *err)
+{
+    if (p->mode == AN_DISPLAY_QUIET) return AN_OK;
+    if (p->mode == AN_DISPLAY_JSON) {
+        json_t *o = event_object(p, "pause");
+        if (charge >= 0) json_object_set_new(o, "charge", json_integer(charge));
+        return put_object(o, err);
+    }
+    begin_note(p);
+    printf("paused after step %lld: on battery", (long long)p->step);
+    if (charge >= 0) printf(" (%d%%)", charge);
+    printf("; the state is saved, the run goes on with mains power\n");
+    fflush(stdout);
+    return AN_OK;
+}
+
+an_status an_display_go_on(an_display *p, double waited, an_error *err)
+{
+    char text[32];
+    p->started += waited; /* the time of a run is the time that it worked */
+    if (p->mode == AN_DISPLAY_QUIET) return AN_OK;
+    if (p->mode == AN_DISPLAY_JSON) {
+        json_t *o = event_object(p, "continue");
+        json_object_set_new(o, "waited", json_real(waited));
+        return put_object(o, err);
+    }
+    begin_note(p);
+    printf("on mains power again after %s\n",
+           duration(waited, text, sizeof text));
+    fflush(stdout);
+    return AN_OK;
+}
+
 static json_t *real_or_null(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();
@@ -272,9 +347,7 @@ static json_t *real_or_null(double x)
 /* The object of one step; losses that are not numbers are null. */
 static json_t *step_object(const an_display *p, const an_step_report *r)
 {
-    json_t *o = json_object();
-    json_object_set_new(o, "type", json_string("step"));
-    json_object_set_new(o, "step", json_integer(r->step));
+    json_t *o = event_object(p, "step");
     json_object_set_new(o, "steps", json_integer(p->plan.steps));
     json_object_set_new(o, "loss", real_or_null(r->loss));
     if (!isnan(r->val_loss))
@@ -290,6 +363,10 @@ static json_t *step_object(const an_display *p, const an_step_report *r)
     if (r->skipped)
         json_object_set_new(o, "overflow", json_string(r->overflow));
     json_object_set_new(o, "saved", json_boolean(r->saved));
+    if (r->power) json_object_set_new(o, "power", json_string(r->power));
+    if (r->charge >= 0)
+        json_object_set_new(o, "charge", json_integer(r->charge));
+    if (r->thermal) json_object_set_new(o, "thermal", json_string(r->thermal));
     if (p->sample_bytes > 0)
         json_object_set_new(o, "sample",
                             json_stringn(p->sample, p->sample_bytes));
@@ -301,13 +378,8 @@ an_status an_display_step_end(an_display *p, const an_step_report *r,
 {
     if (p->mode != AN_DISPLAY_JSON) return AN_OK;
     json_t *o = step_object(p, r);
-    int failed = json_dumpf(o, stdout, JSON_COMPACT);
-    json_decref(o);
     p->sample_bytes = 0;
-    if (failed) return an_fail(err, AN_ENOMEM, "no memory for a JSON object");
-    putchar('\n');
-    fflush(stdout);
-    return AN_OK;
+    return put_object(o, err);
 }
 
 /* Lines of a sample stand behind a bar, so that it is clear what is whose. */

@@ -58,6 +58,11 @@ void an_display_step(an_display *p, const an_step_report *r);
 an_status an_display_step_end(an_display *p, const an_step_report *r,
                               an_error *err);
 
+/* The run waits after this step, on battery with that charge (percent, -1: not
+ * known), with its state saved; and it goes on. */
+an_status an_display_pause(an_display *p, int charge, an_error *err);
+an_status an_display_go_on(an_display *p, double waited, an_error *err);
+
 /* A sample of text: begin, pieces (an an_sample_fn), end. */
 void an_display_sample_begin(an_display *p);
 bool an_display_sample_put(void *display, const char *bytes, size_t size);

@@ -5,6 +5,7 @@
 
 #include "anemone/train.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "base/json.h"
 #include "cli/npy.h"
 
@@ -137,6 +138,7 @@ static int eval(const an_call *call, const void *v)
         an_engine_text(o->runner.engine, o->silent, engine, sizeof engine);
     opened.dump = call->dump;
     an_eval_report report = {0};
+    an_awake awake = an_host_stay_awake(an_host_here(), "anemone eval");
     an_status s = an_runner_open(&opened, &runner, &err);
     if (s == AN_OK)
         s = an_runner_evaluate(runner, o->data.items, o->data.n, &report, &err);
@@ -146,6 +148,7 @@ static int eval(const an_call *call, const void *v)
     else if (s == AN_OK)
         print_text(&report);
     an_runner_close(runner);
+    an_host_let_sleep(&awake);
     return s == AN_OK ? 0 : an_call_fail(call, &err);
 }
 

@@ -6,6 +6,7 @@
 #include "cli/again.h"
 #include "cli/commands.h"
 #include "cli/display.h"
+#include "cli/guest.h"
 
 #include "anemone/train.h"
 #include "base/alloc.h"
@@ -23,6 +24,7 @@ typedef struct values {
     const char *sample_prompt;
     bool quiet, json, dry_run, silent;
     bool mask_prompt;
+    an_on_battery on_battery;
 } values;
 
 static const char *weights_choice(int i)
@@ -34,6 +36,12 @@ static const char *weights_choice(int i)
 static const char *scaling_choice(int i)
 {
     return i < AN_SCALING_COUNT ? an_scaling_name((an_scaling)i) : NULL;
+}
+
+static const char *battery_choice(int i)
+{
+    return i < AN_ON_BATTERY_COUNT ? an_on_battery_name((an_on_battery)i)
+                                   : NULL;
 }
 
 static const an_option options[] = {
@@ -127,6 +135,13 @@ static const an_option options[] = {
      AN_AT(values, o.minutes),
      .help = "length of the run in time; such a run is not reproducible bit "
              "for bit"},
+    {.name = "battery",
+     .metavar = "HOW",
+     .type = AN_OPTION_CHOICE,
+     .choice = battery_choice,
+     AN_AT(values, on_battery),
+     .help = "while the machine runs on battery: run, or pause (the state is "
+             "saved, and the run goes on by itself with mains power)"},
     {.section = "Optimizer",
      .name = "batch",
      .metavar = "N",
@@ -352,6 +367,7 @@ typedef struct session {
     an_trainer *trainer;
     an_train_plan plan;
     an_display display;
+    an_guest guest;
     int64_t sample_every;
     bool restart; /* the engine takes no more programs in this process */
     bool saved;   /* a checkpoint, by this process */
@@ -454,6 +470,21 @@ static an_status sample(session *s)
     return status;
 }
 
+/* Between steps: saves and waits when the machine is on battery. */
+static an_status pause_on_battery(session *s)
+{
+    an_host_state state;
+    if (s->display.step >= s->display.facts.last_step ||
+        !an_guest_must_wait(&s->guest, &state))
+        return AN_OK;
+    an_status status = an_trainer_save(s->trainer, &s->err);
+    if (status == AN_OK)
+        status = an_display_pause(&s->display, state.charge, &s->err);
+    if (status != AN_OK) return status;
+    double waited = an_guest_wait(&s->guest, &stop_wanted);
+    return stop_wanted ? AN_OK : an_display_go_on(&s->display, waited, &s->err);
+}
+
 /* Steps until the end, a limit or a signal. *finished: the run is complete. */
 static an_status train_steps(session *s, bool *finished)
 {
@@ -461,6 +492,8 @@ static an_status train_steps(session *s, bool *finished)
     an_status status = AN_OK;
     while (status == AN_OK && !stop_wanted && !r.finished) {
         int64_t before = r.step;
+        status = pause_on_battery(s);
+        if (status != AN_OK || stop_wanted) break;
         status = an_trainer_step(s->trainer, &r, &s->err);
         s->restart = status == AN_OK && r.restart;
         s->saved = s->saved || (status == AN_OK && r.saved);
@@ -578,11 +611,13 @@ static int train(const an_call *call, const void *v)
     s.o.n_data = s.v->data.n;
     s.o.mask = s.v->mask_prompt ? AN_MASK_PROMPT : AN_MASK_NOTHING;
     catch_signals();
+    an_guest_begin(&s.guest, s.v->on_battery);
     an_status status = open_session(&s);
     if (status == AN_OK && s.v->dry_run)
         status = an_plan_print(&s.display, &s.err);
     else if (status == AN_OK)
         status = train_to_end(&s);
+    an_guest_end(&s.guest);
     an_display_fini(&s.display);
     if (s.trainer != NULL) an_trainer_get_plan(s.trainer, &s.plan);
     an_trainer_close(s.trainer);

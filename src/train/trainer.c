@@ -151,6 +151,7 @@ an_status an_trainer_open(const an_train_options *options, an_trainer **out,
     t->saved_step = -1;
     t->val_loss = NAN;
     t->started = an_clock();
+    t->machine.host = an_host_here();
     an_arena_init(&t->arena);
     an_status s = open_all(t, err);
     if (s != AN_OK) {
@@ -297,22 +298,38 @@ static bool is_turn(const an_trainer *t, int64_t every)
 static an_status write_metrics(an_trainer *t, const an_step_report *r,
                                an_error *err)
 {
-    const an_metric list[] = {{"step", (double)r->step},
-                              {"loss", r->loss},
-                              {"lr", r->lr},
-                              {"grad_norm", r->grad_norm},
-                              {"tokens", (double)r->tokens},
-                              {"ms", r->ms},
-                              {"loss_scale", r->loss_scale},
-                              {"val_loss", r->val_loss},
-                              {"skipped", r->skipped ? 1 : NAN}};
+    an_host_state m = t->machine.state;
+    const an_metric list[] = {
+        {"step", (double)r->step},
+        {"loss", r->loss},
+        {"lr", r->lr},
+        {"grad_norm", r->grad_norm},
+        {"tokens", (double)r->tokens},
+        {"ms", r->ms},
+        {"loss_scale", r->loss_scale},
+        {"val_loss", r->val_loss},
+        {"skipped", r->skipped ? 1 : NAN},
+        {"on_battery",
+         m.power == AN_POWER_UNKNOWN ? NAN : m.power == AN_POWER_BATTERY},
+        {"charge", m.charge < 0 ? (double)NAN : m.charge},
+        {"thermal",
+         m.thermal == AN_THERMAL_UNKNOWN ? (double)NAN : (int)m.thermal - 1}};
     return an_run_metrics_add(t->run, list, sizeof list / sizeof *list, err);
+}
+
+static void look_at_machine(an_trainer *t, an_step_report *r)
+{
+    an_host_state state = an_host_look(&t->machine);
+    r->power = an_power_name(state.power);
+    r->charge = state.charge;
+    r->thermal = an_thermal_name(state.thermal);
 }
 
 static an_status after_step(an_trainer *t, an_step_report *r, an_error *err)
 {
     an_status s = AN_OK;
     bool best = false;
+    look_at_machine(t, r);
     t->val_loss = NAN;
     if (t->o.validation > 0 &&
         (is_complete(t) || is_turn(t, t->o.eval_every))) {
@@ -379,7 +396,8 @@ an_status an_trainer_step(an_trainer *t, an_step_report *out, an_error *err)
     if (t->pending) return finish_pending(t, out, err);
     an_step_report r = {.step = t->progress.step,
                         .tokens = t->progress.tokens,
-                        .val_loss = NAN};
+                        .val_loss = NAN,
+                        .charge = -1};
     if (is_finished(t)) {
         r.finished = true;
         *out = r;

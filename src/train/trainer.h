@@ -6,6 +6,7 @@
 #define AN_TRAIN_TRAINER_H
 
 #include "base/arena.h"
+#include "base/host.h"
 #include "train/checkpoint.h"
 #include "train/placed.h"
 #include "train/pretrained.h"
@@ -44,7 +45,8 @@ struct an_trainer {
     int64_t saved_step;    /* -1: none */
     int64_t planned_steps; /* of the checkpoint; 0: none */
     double val_loss;       /* of the last step, NAN when not measured */
-    double started;        /* clock at open */
+    an_host_watch machine;
+    double started; /* clock at open */
     double last_seconds;
     an_arena arena; /* names of saved tensors */
     an_st_tensor *model_tensors, *state_tensors;
