@@ -133,6 +133,12 @@ typedef enum an_data_kind {
 AN_API an_status an_data_detect(const char *const *paths, int n_paths,
                                 an_data_kind *out, an_error *err);
 
+/* A message of a conversation. */
+typedef struct an_message {
+    const char *role, *content; /* "system", "user", "assistant" */
+    size_t size;                /* of content */
+} an_message;
+
 typedef struct an_dataset an_dataset;
 typedef enum an_split { AN_SPLIT_TRAIN, AN_SPLIT_VALIDATION } an_split;
 

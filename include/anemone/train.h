@@ -137,6 +137,10 @@ AN_API an_status an_trainer_save(an_trainer *t, an_error *err);
 
 typedef struct an_sample_options {
     const char *prompt; /* NULL or "": end of text alone */
+    /* Or a conversation that the assistant answers, in the form of the model's
+     * chat template; the answer ends with the template's mark. */
+    const an_message *messages;
+    int n_messages;
     int64_t tokens;
     double temperature; /* 0: the most likely token */
     int64_t top_k;      /* 0: all */

@@ -4,6 +4,7 @@
  * or a pipe is the bytes.
  */
 #include "cli/commands.h"
+#include "cli/talk.h"
 #include "cli/terminal.h"
 
 #include "anemone/train.h"
@@ -16,7 +17,8 @@ typedef struct values {
     an_words stops;
     bool silent;
     an_sample_options sample;
-    bool quiet, uncached;
+    bool quiet, uncached, chat;
+    const char *system;
 } values;
 
 static const an_option options[] = {
@@ -41,6 +43,17 @@ static const an_option options[] = {
      .preset = "a new text",
      AN_AT(values, sample.prompt),
      .help = "what the text begins with"},
+    {.name = "chat",
+     .type = AN_OPTION_FLAG,
+     AN_AT(values, chat),
+     .help = "answer the prompt, or line after line of the standard input, in "
+             "the form of the model's chat template"},
+    {.name = "system",
+     .metavar = "TEXT",
+     .type = AN_OPTION_TEXT,
+     .preset = "what the template says",
+     AN_AT(values, system),
+     .help = "with --chat: what the system tells the model"},
     {.name = "tokens",
      .metavar = "N",
      .type = AN_OPTION_INT,
@@ -168,15 +181,19 @@ static int generate(const an_call *call, const void *v)
     opened.cache = o->uncached ? AN_CACHE_OFF : AN_CACHE_ON;
     stream out = {.terminal = an_terminal_of(stdout)};
     const char *prompt = o->sample.prompt;
-    an_status s = an_runner_open(&opened, &runner, &err);
+    an_status s = o->system && !o->chat
+                      ? an_fail(&err, AN_EINVAL, "--system goes with --chat")
+                      : an_runner_open(&opened, &runner, &err);
     if (s == AN_OK) {
-        if (prompt != NULL) put(&out, prompt, strlen(prompt));
+        if (prompt != NULL && !o->chat) put(&out, prompt, strlen(prompt));
         an_sample_options sample = o->sample;
         sample.stops = o->stops.items;
         sample.n_stops = o->stops.n;
         double started = an_clock();
         out.pieces = 0;
-        s = an_runner_sample(runner, &sample, put, &out, &err);
+        s = o->chat
+                ? an_talk(runner, &sample, o->system, stdin, put, &out, &err)
+                : an_runner_sample(runner, &sample, put, &out, &err);
         end(&out);
         if (s == AN_OK && !o->quiet) print_speed(&out, an_clock() - started);
     }

@@ -346,6 +346,16 @@ static an_status render_instructions(const speaker *p)
 
 /* ---- all ---- */
 
+int32_t an_chat_end_id(const an_tokenizer *t)
+{
+    an_chat_form form;
+    if (an_chat_form_of(t, &form, NULL) != AN_OK) return -1;
+    const char *close = form.kind < sizeof frames / sizeof frames[0]
+                            ? frames[form.kind].close
+                            : NULL;
+    return close ? an_tokenizer_id(t, close, strlen(close)) : t->end_of_text;
+}
+
 an_status an_chat_render(const an_tokenizer *t, const an_message *messages,
                          size_t n, an_chat_end end, an_chat_fn *put, void *ctx,
                          an_error *err)

@@ -19,9 +19,9 @@ typedef enum an_chat_kind {
     AN_CHAT_CHATML, /* <|im_start|>role, content <|im_end|> */
     AN_CHAT_QWEN3,  /* the same, with what was thought in the last turn alone */
     AN_CHAT_LLAMA3, /* <|start_header_id|>role<|end_header_id|> <|eot_id|> */
+    AN_CHAT_ZEPHYR, /* <|role|>, content, end of text */
     AN_CHAT_LLAMA2, /* [INST] <<SYS>> */
     AN_CHAT_MISTRAL, /* [INST], the system's words before a user's */
-    AN_CHAT_ZEPHYR,  /* <|role|>, content, end of text */
 } an_chat_kind;
 
 /* Which user's turn a system message is put before. */

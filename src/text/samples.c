@@ -1,5 +1,4 @@
-/* Pieces of a sample are encoded one by one, so that what is masked is known to
- * the id; a tokenizer's blank before a text is put before the first alone. */
+/* See samples.h. */
 #include "text/samples.h"
 
 #include "base/alloc.h"
@@ -12,67 +11,13 @@
 enum { MAX_MESSAGES = 4096 };
 
 typedef struct sample {
-    const an_tokenizer *t;
-    an_encoder *encoder;
+    an_chat_encoder pieces;
     an_mask mask;
     uint32_t *ids;
-    size_t n, capacity;
-    an_piece piece; /* what the next text is */
-    an_buffer held; /* text of one share that is not encoded yet */
-    an_share share;
+    size_t capacity;
     an_sample_put *put;
     void *ctx;
 } sample;
-
-static an_status put_id(sample *x, an_share share, int32_t id, an_error *err)
-{
-    if (!an_grow(&x->ids, &x->capacity, x->n, sizeof *x->ids))
-        return an_fail(err, AN_ENOMEM, "data: no memory");
-    bool masked = x->mask == AN_MASK_PROMPT && share == AN_SHARE_PROMPT;
-    x->ids[x->n++] = (uint32_t)id | (masked ? AN_SAMPLE_MASK : 0);
-    return AN_OK;
-}
-
-/* What a text behind this id is: a token that is not found in texts begins a
- * new one. */
-static an_piece piece_behind(const an_tokenizer *t, int32_t id)
-{
-    for (size_t i = 0; i < t->n_added; i++)
-        if (t->added[i].id == id)
-            return t->added[i].hidden ? AN_PIECE_FIRST : AN_PIECE_BEHIND;
-    return AN_PIECE_LATER;
-}
-
-/* Encodes what is held. */
-static an_status flush(sample *x, an_error *err)
-{
-    if (x->held.n == 0) return AN_OK;
-    an_encoder_clear(x->encoder);
-    an_status s = an_encoder_put(x->encoder, x->piece,
-                                 (const char *)x->held.data, x->held.n, err);
-    size_t n;
-    const int32_t *ids = an_encoder_ids(x->encoder, &n);
-    for (size_t i = 0; s == AN_OK && i < n; i++)
-        s = put_id(x, x->share, ids[i], err);
-    x->held.n = 0;
-    x->piece = n > 0 ? piece_behind(x->t, ids[n - 1]) : AN_PIECE_LATER;
-    return s;
-}
-
-static an_status put_piece(void *ctx, an_share share, const char *text,
-                           size_t size, int32_t id, an_error *err)
-{
-    sample *x = ctx;
-    an_status s = AN_OK;
-    if (!text || share != x->share) s = flush(x, err);
-    x->share = share;
-    if (s != AN_OK) return s;
-    if (!text) {
-        x->piece = piece_behind(x->t, id);
-        return put_id(x, share, id, err);
-    }
-    return an_buffer_put(&x->held, text, size, err);
-}
 
 static const char *string_of(const json_t *o, const char *key, size_t *size)
 {
@@ -102,8 +47,25 @@ static an_status read_messages(sample *x, const json_t *list, an_error *err)
             s = wrong("messages with \"role\" and \"content\"", err);
     }
     if (s == AN_OK)
-        s = an_chat_render(x->t, messages, n, AN_CHAT_WHOLE, put_piece, x, err);
+        s = an_chat_render(x->pieces.t, messages, n, AN_CHAT_WHOLE,
+                           an_chat_encoder_put, &x->pieces, err);
     an_free(messages);
+    return s;
+}
+
+/* A prompt and its completion without a form. */
+static an_status join(an_chat_encoder *e, const an_message m[2], an_error *err)
+{
+    const an_tokenizer *t = e->t;
+    an_status s = AN_OK;
+    if (t->begin >= 0)
+        s = an_chat_encoder_put(e, AN_SHARE_PROMPT, NULL, 0, t->begin, err);
+    for (int i = 0; s == AN_OK && i < 2; i++)
+        s = an_chat_encoder_put(e, i ? AN_SHARE_ANSWER : AN_SHARE_PROMPT,
+                                m[i].content, m[i].size, -1, err);
+    if (s == AN_OK && t->end_of_text >= 0)
+        s = an_chat_encoder_put(e, AN_SHARE_ANSWER, NULL, 0, t->end_of_text,
+                                err);
     return s;
 }
 
@@ -114,41 +76,49 @@ static an_status read_pair(sample *x, const json_t *o, an_error *err)
     m[1].content = string_of(o, "completion", &m[1].size);
     if (!m[0].content || !m[1].content)
         return wrong("\"prompt\" and \"completion\", or \"messages\"", err);
-    if (an_chat_has_form(x->t))
-        return an_chat_render(x->t, m, 2, AN_CHAT_WHOLE, put_piece, x, err);
-    an_status s = AN_OK;
-    if (x->t->begin >= 0)
-        s = put_piece(x, AN_SHARE_PROMPT, NULL, 0, x->t->begin, err);
-    if (s == AN_OK)
-        s = put_piece(x, AN_SHARE_PROMPT, m[0].content, m[0].size, -1, err);
-    if (s == AN_OK)
-        s = put_piece(x, AN_SHARE_ANSWER, m[1].content, m[1].size, -1, err);
-    if (s == AN_OK && x->t->end_of_text >= 0)
-        s = put_piece(x, AN_SHARE_ANSWER, NULL, 0, x->t->end_of_text, err);
-    return s;
+    const an_tokenizer *t = x->pieces.t;
+    return an_chat_has_form(t)
+               ? an_chat_render(t, m, 2, AN_CHAT_WHOLE, an_chat_encoder_put,
+                                &x->pieces, err)
+               : join(&x->pieces, m, err);
+}
+
+/* The ids with the mask in them. */
+static an_status pass(sample *x, an_error *err)
+{
+    const an_chat_encoder *e = &x->pieces;
+    if (e->n > x->capacity) {
+        an_free(x->ids);
+        x->ids = an_alloc_array(e->capacity, sizeof *x->ids);
+        x->capacity = x->ids ? e->capacity : 0;
+        if (!x->ids) return an_fail(err, AN_ENOMEM, "data: no memory");
+    }
+    for (size_t i = 0; i < e->n; i++) {
+        bool masked =
+            x->mask == AN_MASK_PROMPT && e->shares[i] == AN_SHARE_PROMPT;
+        x->ids[i] = (uint32_t)e->ids[i] | (masked ? AN_SAMPLE_MASK : 0);
+    }
+    return x->put(x->ctx, x->ids, e->n, err);
 }
 
 static an_status read_object(void *ctx, const json_t *o, an_error *err)
 {
     sample *x = ctx;
-    x->n = 0;
-    x->held.n = 0;
-    x->piece = AN_PIECE_FIRST;
+    an_chat_encoder_clear(&x->pieces);
     const json_t *messages = json_object_get(o, "messages");
     an_status s =
         messages ? read_messages(x, messages, err) : read_pair(x, o, err);
-    if (s == AN_OK) s = flush(x, err);
-    return s == AN_OK ? x->put(x->ctx, x->ids, x->n, err) : s;
+    if (s == AN_OK) s = an_chat_encoder_end(&x->pieces, err);
+    return s == AN_OK ? pass(x, err) : s;
 }
 
 an_status an_samples_read(const char *path, const an_tokenizer *t, an_mask mask,
                           an_sample_put *put, void *ctx, an_error *err)
 {
-    sample x = {.t = t, .mask = mask, .put = put, .ctx = ctx};
-    an_status s = an_encoder_new(t, SIZE_MAX, &x.encoder, err);
+    sample x = {.mask = mask, .put = put, .ctx = ctx};
+    an_status s = an_chat_encoder_init(&x.pieces, t, err);
     if (s == AN_OK) s = an_jsonl_read(path, read_object, &x, err);
-    an_encoder_free(x.encoder);
-    an_buffer_fini(&x.held);
+    an_chat_encoder_fini(&x.pieces);
     an_free(x.ids);
     return s;
 }

@@ -12,6 +12,7 @@
 #include "train/stop.h"
 
 #include "base/alloc.h"
+#include "text/chat.h"
 
 #include <string.h>
 
@@ -25,6 +26,7 @@ typedef struct sampler {
     size_t n, capacity;
     an_chooser chooser;
     an_stop stop;
+    int32_t end; /* of an answer; -1: none */
 } sampler;
 
 an_sample_options an_sample_defaults(void)
@@ -51,11 +53,14 @@ static an_status start(sampler *s, an_error *err)
     const char *prompt = s->o->prompt ? s->o->prompt : "";
     an_status status = an_chooser_init(
         &s->chooser, an_tokenizer_vocab_size(s->tokenizer), s->o, err);
-    if (status == AN_OK)
+    if (status == AN_OK && s->o->n_messages == 0)
         status = append(s, an_tokenizer_end_of_text(s->tokenizer), err);
     if (status == AN_OK)
-        status = an_tokenizer_encode(s->tokenizer, prompt, strlen(prompt), &ids,
-                                     &n, err);
+        status = s->o->n_messages > 0
+                     ? an_chat_encode(s->tokenizer, s->o->messages,
+                                      (size_t)s->o->n_messages, &ids, &n, err)
+                     : an_tokenizer_encode(s->tokenizer, prompt, strlen(prompt),
+                                           &ids, &n, err);
     for (size_t i = 0; status == AN_OK && i < n; i++)
         status = append(s, ids[i], err);
     an_tokens_free(ids);
@@ -117,8 +122,11 @@ an_status an_sample_text(const an_sample_source *from,
                          const an_sample_options *o, an_sample_fn *put,
                          void *ctx, an_error *err)
 {
-    sampler s = {
-        .from = from, .tokenizer = tokenizer, .o = o, .cached = SIZE_MAX};
+    sampler s = {.from = from,
+                 .tokenizer = tokenizer,
+                 .o = o,
+                 .cached = SIZE_MAX,
+                 .end = o->n_messages > 0 ? an_chat_end_id(tokenizer) : -1};
     an_status status =
         an_stop_init(&s.stop, o->stops, o->n_stops, put, ctx, err);
     if (status == AN_OK) status = start(&s, err);
@@ -127,7 +135,7 @@ an_status an_sample_text(const an_sample_source *from,
         if ((status = next_logits(&s, err)) != AN_OK) break;
         int32_t id = an_choose(&s.chooser, s.ids, s.n);
         size_t size;
-        if (id == an_tokenizer_end_of_text(tokenizer)) break;
+        if (id == an_tokenizer_end_of_text(tokenizer) || id == s.end) break;
         const char *bytes = an_tokenizer_bytes(tokenizer, id, &size);
         status = an_stop_put(&s.stop, bytes, size, err);
         if (status == AN_OK) status = append(&s, id, err);
