@@ -40,7 +40,7 @@ typedef struct an_param_part {
     bool transposed; /* in files [columns, rows] */
 } an_param_part;
 
-/* One trained tensor: what the optimizer sees. */
+/* One tensor of the model. */
 typedef struct an_model_param {
     const char *name; /* "layers.0.w_qkv", "embed", "final_norm", "head" */
     const char *port; /* parameter name in the block's function, "w_qkv";
@@ -49,6 +49,7 @@ typedef struct an_model_param {
     int block;        /* index in the layer's blocks; AN_BLOCK_HEAD, _EMBED */
     an_shape shape;   /* as at the port, dtype fp32: [1,1,O,C], [1,D,1,1] */
     int64_t rows, columns;      /* the same numbers as a matrix */
+    bool trained;               /* else frozen: its values stay */
     bool decay;                 /* weight decay applies */
     double init_mean, init_std; /* of first values: normal; 0: the mean */
     const an_param_part *parts;
@@ -59,6 +60,15 @@ typedef struct an_model_param {
 enum { AN_BLOCK_HEAD = -1, AN_BLOCK_EMBED = -2 };
 AN_API int an_model_n_params(const an_model *model);
 AN_API const an_model_param *an_model_param_at(const an_model *model, int i);
+/*
+ * Freezes parts of the model: words separated by commas, each one "embed" (and
+ * positions), "head" (with the last norm), a layer "3", layers "0-5", or a
+ * block's name, "attention" or "mlp", of every layer. A tied classifier is the
+ * embedding. AN_EINVAL for other words, and when nothing would be left to
+ * train.
+ */
+AN_API an_status an_model_freeze(an_model *model, const char *parts,
+                                 an_error *err);
 /* First values of elements [begin, begin + n) of parameter i, into out[0..n):
  * a pure function of seed, i and the element, so ranges may be filled in any
  * order. */

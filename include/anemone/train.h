@@ -28,7 +28,11 @@ AN_API const char *an_scaling_name(an_scaling scaling);
 
 /* How weights reach the programs of the blocks. */
 typedef enum an_weight_mode {
+    AN_WEIGHT_AUTO,   /* MIXED where weights are frozen, else STREAM */
     AN_WEIGHT_STREAM, /* inputs: nothing compiles after the start */
+    AN_WEIGHT_MIXED,  /* frozen ones constants, trained ones inputs: the same;
+                         STREAM where the engine cannot compile a program for
+                         every layer */
     AN_WEIGHT_BAKE,   /* constants: compiled again after every update */
     AN_WEIGHT_RELOAD, /* constants: loaded again with new weight files */
     AN_WEIGHT_MODE_COUNT
@@ -38,10 +42,12 @@ AN_API const char *an_weight_mode_name(an_weight_mode mode);
 typedef struct an_train_options {
     const char *const *data; /* files, or the one word "random" */
     int n_data;
-    an_mask mask;      /* of samples: what the loss is taken over */
-    const char *model; /* preset or config.json; NULL: "small", or init's */
-    const char *init;  /* run folder, or another tool's model, whose weights a
-                          new run begins with; NULL: random ones */
+    an_mask mask;       /* of samples: what the loss is taken over */
+    const char *model;  /* preset or config.json; NULL: "small", or init's */
+    const char *init;   /* run folder, or another tool's model, whose weights a
+                           new run begins with; NULL: random ones */
+    const char *freeze; /* what is not trained, in the words of
+                           an_model_freeze; NULL: nothing */
     const char *tokenizer; /* of text; NULL: init's, else "bytes" */
     const char *engine;    /* "auto", "soft", "soft:m4", "cpu" */
     an_numerics numerics;
@@ -87,11 +93,14 @@ AN_API void an_trainer_close(an_trainer *t);
 /* What a run will be, for people and for --dry-run. */
 typedef struct an_train_plan {
     an_model_facts model;
+    int64_t trained; /* parameters that are not frozen */
     int64_t batch, accum, sequence, tokens_per_step, steps, first_step;
     double flops_per_step; /* forward, backward, weight gradients */
     size_t memory_bytes;   /* parameters, moments, surfaces, work */
     size_t parameter_bytes, optimizer_bytes, surface_bytes, work_bytes;
     int programs, evaluations_per_step;
+    an_weight_mode weights; /* STREAM, MIXED, BAKE or RELOAD */
+    int programs_wanted;    /* more than `programs`: what MIXED would take */
     const char *engine, *numerics; /* as opened: "soft:m4", "ieee" */
     int compiles;                  /* so far, in this process */
     double lr, loss_scale;

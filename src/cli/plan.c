@@ -33,6 +33,24 @@ static void print_model(const an_display *p)
     printf(", vocabulary %lld\n", (long long)m->vocab_size);
 }
 
+/* What is trained, and how weights reach the programs; nothing to say where
+ * all are trained. */
+static void print_trained(const an_display *p)
+{
+    const an_train_plan *plan = &p->plan;
+    char n[32];
+    if (plan->trained >= plan->model.n_params) return;
+    field(p, "trained");
+    printf("%s parameters, the others frozen",
+           an_human((double)plan->trained, "", n, sizeof n));
+    if (plan->weights == AN_WEIGHT_MIXED) printf(" (constants)");
+    if (plan->programs_wanted > plan->programs)
+        printf(" (streamed: constants would take %d programs, more than the "
+               "engine compiles)",
+               plan->programs_wanted);
+    putchar('\n');
+}
+
 static double file_bytes(const an_words *files)
 {
     double sum = 0;
@@ -114,6 +132,7 @@ void an_display_header(an_display *p)
     if (p->mode == AN_DISPLAY_JSON || p->mode == AN_DISPLAY_QUIET) return;
     putchar('\n');
     print_model(p);
+    print_trained(p);
     print_data(p);
     print_engine(p);
     print_step(p);
@@ -129,7 +148,7 @@ typedef struct fact {
     const char *key, *text, *unit;
     double value;
 } fact;
-enum { N_FACTS = 12 };
+enum { N_FACTS = 13 };
 
 static void plan_facts(const an_train_plan *p, fact out[N_FACTS])
 {
@@ -139,6 +158,7 @@ static void plan_facts(const an_train_plan *p, fact out[N_FACTS])
                            : 0;
     const fact facts[N_FACTS] = {
         {"parameters", "parameters", "", (double)p->model.n_params},
+        {"trained_parameters", "  of them trained", "", (double)p->trained},
         {"tokens_per_step", "tokens per step", "", (double)p->tokens_per_step},
         {"flops_per_step", "FLOPs per step", "FLOP", p->flops_per_step},
         {"memory_bytes", "memory", "B", (double)p->memory_bytes},
@@ -186,6 +206,7 @@ an_status an_plan_print(const an_display *p, an_error *err)
     }
     putchar('\n');
     print_model(p);
+    print_trained(p);
     print_data(p);
     print_engine(p);
     print_schedule(p);

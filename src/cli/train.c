@@ -74,6 +74,14 @@ static const an_option options[] = {
      .help = "model whose weights a new run begins with: a folder of Hugging "
              "Face's, a run, or a file (safetensors, GGUF, llama2.c's or "
              "llm.c's .bin, BLZT)"},
+    {.name = "freeze",
+     .metavar = "PARTS",
+     .type = AN_OPTION_TEXT,
+     .preset = "nothing",
+     AN_AT(values, o.freeze),
+     .help = "what is not trained, separated by commas: embed, head, a layer "
+             "(3), layers (0-5), or attention or mlp of every layer; it has no "
+             "gradients and moments"},
     {.name = "tokenizer",
      .metavar = "FILE",
      .type = AN_OPTION_TEXT,
@@ -249,7 +257,9 @@ static const an_option options[] = {
      .type = AN_OPTION_CHOICE,
      .choice = weights_choice,
      AN_AT(values, o.weights),
-     .help = "how weights reach the engine: stream (inputs of programs), bake "
+     .help = "how weights reach the engine: stream (inputs of programs), mixed "
+             "(frozen ones are constants, trained ones inputs; auto is this "
+             "where anything is frozen, else stream), bake "
              "(constants, compiled again after each step; the process starts "
              "itself again when the engine's compile limit is reached) or "
              "reload (constants, loaded again)"},

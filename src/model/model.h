@@ -143,6 +143,13 @@ void an_list_matrix(an_lister *l, int layer, int block, const char *port,
 /* initializer_range, divided by sqrt(2 L) for matrices whose product is added
  * to the residual stream. */
 double an_list_residual_std(const an_config *c);
+/* Which parameters a file holds. */
+typedef enum an_param_set {
+    AN_PARAMS_ALL,
+    AN_PARAMS_TRAINED,
+} an_param_set;
+bool an_param_in(const an_model_param *p, an_param_set set);
+
 /* Lists the parameters of model->config in model->params. */
 an_status an_model_list_params(an_model *model, an_error *err);
 

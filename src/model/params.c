@@ -73,6 +73,7 @@ void an_list_vector(an_lister *l, int layer, int block, const char *name,
                          .layer = layer,
                          .block = block,
                          .columns = 1,
+                         .trained = true,
                          .init_mean = mean},
         parts, n_parts, 1);
 }
@@ -87,6 +88,7 @@ void an_list_matrix(an_lister *l, int layer, int block, const char *port,
                          .layer = layer,
                          .block = block,
                          .columns = columns,
+                         .trained = true,
                          .decay = true,
                          .init_std = std},
         parts, n_parts, 2);
@@ -108,6 +110,11 @@ an_status an_model_list_params(an_model *model, an_error *err)
     if (!model->params) return an_fail(err, AN_ENOMEM, "model: no memory");
     model->config.architecture->list_params(&l);
     return l.failed ? an_fail(err, AN_ENOMEM, "model: no memory") : AN_OK;
+}
+
+bool an_param_in(const an_model_param *p, an_param_set set)
+{
+    return set == AN_PARAMS_ALL || p->trained;
 }
 
 int an_model_n_params(const an_model *model)

@@ -389,12 +389,13 @@ static bool is_harmless(const char *name, const an_model *model)
     return model->config.facts.tied && strcmp(name, "lm_head.weight") == 0;
 }
 
-an_status an_weight_file_check(an_weight_file *s, const an_model *model,
-                               an_error *err)
+an_status an_weight_file_check_set(an_weight_file *s, const an_model *model,
+                                   an_param_set set, an_error *err)
 {
     names missing = {.n = 0}, extra = {.n = 0};
     for (int i = 0; i < model->n_params; i++) {
         const an_model_param *p = &model->params[i];
+        if (!an_param_in(p, set)) continue;
         for (int k = 0; k < p->n_parts; k++) {
             const an_stored_tensor *t = an_weight_file_use(s, p->parts[k].name);
             if (!t) {
@@ -416,6 +417,12 @@ an_status an_weight_file_check(an_weight_file *s, const an_model *model,
                    missing.n ? "missing: " : "", missing.text,
                    missing.n && extra.n ? "; " : "",
                    extra.n ? "not expected: " : "", extra.text);
+}
+
+an_status an_weight_file_check(an_weight_file *s, const an_model *model,
+                               an_error *err)
+{
+    return an_weight_file_check_set(s, model, AN_PARAMS_ALL, err);
 }
 
 /* ---- reading ---- */

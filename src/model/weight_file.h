@@ -71,9 +71,13 @@ const an_stored_tensor *an_weight_file_at(const an_weight_file *f, int i);
 const an_stored_tensor *an_weight_file_use(an_weight_file *f, const char *name);
 
 /*
- * Compares with what the model needs: AN_EFORMAT names the tensors that are
- * missing, that nothing needs, or whose shapes differ. Marks those needed.
+ * Compares with what the model needs of a set of its parameters: AN_EFORMAT
+ * names the tensors that are missing, that nothing needs, or whose shapes
+ * differ. Marks those needed.
  */
+an_status an_weight_file_check_set(an_weight_file *f, const an_model *model,
+                                   an_param_set set, an_error *err);
+/* The same of all. */
 an_status an_weight_file_check(an_weight_file *f, const an_model *model,
                                an_error *err);
 

@@ -17,7 +17,7 @@ static an_status new_rooms(an_net *net, an_error *err)
     int64_t widest = 0;
     for (int i = 0; i < net->o.weights->n; i++) {
         const an_model_param *p = net->o.weights->list[i].param;
-        if (p->columns > widest) widest = p->columns;
+        if (p->trained && p->columns > widest) widest = p->columns;
     }
     net->left_size = an_stage_left_size(net->columns);
     net->right_size = (size_t)(widest * net->columns);
@@ -36,37 +36,148 @@ static an_status new_rooms(an_net *net, an_error *err)
 static an_status new_arrays(an_net *net, int n_layers, an_error *err)
 {
     net->n_scopes = n_layers * net->n_blocks + 1;
-    net->n_placed =
-        net->o.mode == AN_WEIGHT_STREAM ? net->n_blocks + 1 : net->n_scopes;
-    net->scopes = an_alloc_array((size_t)net->n_scopes, sizeof *net->scopes);
-    net->forms = an_alloc_array((size_t)net->n_blocks + 1, sizeof *net->forms);
-    net->blocks = an_alloc_array((size_t)net->n_placed, sizeof *net->blocks);
+    size_t n = (size_t)net->n_scopes;
+    net->scopes = an_alloc_array(n, sizeof *net->scopes);
+    net->forms = an_alloc_array(n, sizeof *net->forms);
+    net->blocks = an_alloc_array(n, sizeof *net->blocks);
+    net->form_of = an_arena_array(&net->arena, n, sizeof(an_net_form *));
+    net->block_of = an_arena_array(&net->arena, n, sizeof(an_placed_block *));
     net->inputs = an_alloc_array((size_t)net->columns, sizeof(int32_t));
     net->targets = an_alloc_array((size_t)net->columns, sizeof(int32_t));
     net->positions = an_alloc_array((size_t)net->columns, sizeof(int32_t));
     net->partial = an_alloc_array((size_t)an_stage_loss_tiles(net->columns),
                                   sizeof(double));
-    bool ok = net->scopes && net->forms && net->blocks && net->inputs &&
-              net->targets && net->positions && net->partial;
-    for (int64_t n = 0; ok && n < net->columns; n++)
-        net->positions[n] = (int32_t)(n % net->o.sequence);
+    bool ok = net->scopes && net->forms && net->blocks && net->form_of &&
+              net->block_of && net->inputs && net->targets && net->positions &&
+              net->partial;
+    for (int64_t i = 0; ok && i < net->columns; i++)
+        net->positions[i] = (int32_t)(i % net->o.sequence);
     return ok ? AN_OK : an_net_no_memory(err);
+}
+
+/* ---- forms and programs ---- */
+
+/* The scope that a parameter's gradient is computed in first. */
+static int scope_of(const an_net *net, const an_model_param *p)
+{
+    if (p->block == AN_BLOCK_EMBED) return -1;
+    return p->block == AN_BLOCK_HEAD ? net->n_scopes - 1
+                                     : p->layer * net->n_blocks + p->block;
+}
+
+static void find_first_trained(an_net *net)
+{
+    net->first_trained = net->n_scopes;
+    for (int i = 0; i < net->o.weights->n; i++) {
+        const an_model_param *p = net->o.weights->list[i].param;
+        int scope = scope_of(net, p);
+        if (p->trained && scope < net->first_trained)
+            net->first_trained = scope;
+    }
+}
+
+static an_net_reach reach_of(const an_net *net, int scope)
+{
+    if (net->o.use != AN_NET_TRAIN || scope < net->first_trained)
+        return AN_REACH_NOTHING;
+    return scope == net->first_trained ? AN_REACH_WEIGHTS : AN_REACH_INPUT;
+}
+
+/* Whether the same parameters are trained in the block of two layers: they are
+ * listed in the same order. */
+static bool trains_alike(const an_net *net, int block, int layer, int other)
+{
+    const an_weights *w = net->o.weights;
+    for (int i = 0, k = 0; i < w->n; i++, k++) {
+        while (i < w->n && !(w->list[i].param->layer == layer &&
+                             w->list[i].param->block == block))
+            i++;
+        while (k < w->n && !(w->list[k].param->layer == other &&
+                             w->list[k].param->block == block))
+            k++;
+        if (i == w->n || k == w->n) break;
+        if (w->list[i].param->trained != w->list[k].param->trained)
+            return false;
+    }
+    return true;
+}
+
+static an_net_form *find_form(const an_net *net, const an_net_form *like)
+{
+    for (int i = 0; i < net->n_forms; i++) {
+        an_net_form *f = &net->forms[i];
+        if (f->block == like->block && f->reach == like->reach &&
+            (f->reach == AN_REACH_NOTHING ||
+             trains_alike(net, f->block, f->layer, like->layer)))
+            return f;
+    }
+    return NULL;
+}
+
+static an_status make_forms(an_net *net, an_error *err)
+{
+    an_status s = AN_OK;
+    for (int i = 0; s == AN_OK && i < net->n_scopes; i++) {
+        bool head = i == net->n_scopes - 1;
+        an_net_form form = {.layer = head ? -1 : i / net->n_blocks,
+                            .block = head ? AN_BLOCK_HEAD : i % net->n_blocks,
+                            .reach = reach_of(net, i)};
+        net->form_of[i] = find_form(net, &form);
+        if (net->form_of[i]) continue;
+        net->form_of[i] = &net->forms[net->n_forms++];
+        *net->form_of[i] = form;
+        s = an_net_make_form(net, net->form_of[i], err);
+    }
+    return s;
+}
+
+/* Programs of the engine that the mode at hand takes. */
+static int count_programs(const an_net *net)
+{
+    int n = 0;
+    for (int i = 0; i + 1 < net->n_scopes; i++) {
+        const an_net_form *f = net->form_of[i];
+        bool own = an_net_has_constants(net, f);
+        if (own || f->layer == i / net->n_blocks) n += f->n_functions;
+    }
+    return n;
+}
+
+/* MIXED that takes more programs than the engine compiles in this process, or
+ * leaves none for other nets of the same weights, becomes STREAM. */
+static void choose_mode(an_net *net)
+{
+    an_engine_facts facts;
+    an_engine_get_facts(net->o.engine, &facts);
+    net->facts.programs_wanted = count_programs(net) + 1;
+    if (net->o.mode == AN_WEIGHT_MIXED && facts.compiles_left >= 0 &&
+        net->facts.programs_wanted + net->n_blocks > facts.compiles_left)
+        net->o.mode = AN_WEIGHT_STREAM;
+    net->facts.mode = net->o.mode;
+}
+
+static an_placed_block *find_shared(const an_net *net, const an_net_form *form)
+{
+    if (an_net_has_constants(net, form)) return NULL;
+    for (int i = 0; i < net->n_placed; i++)
+        if (net->blocks[i].form == form) return &net->blocks[i];
+    return NULL;
 }
 
 static an_status place_blocks(an_net *net, an_error *err)
 {
     an_status s = AN_OK;
-    for (int b = 0; s == AN_OK && b <= net->n_blocks; b++)
-        s = an_net_make_form(net, b < net->n_blocks ? b : AN_BLOCK_HEAD,
-                             &net->forms[b], err);
-    for (int i = 0; s == AN_OK && i < net->n_placed; i++) {
-        bool head = i == net->n_placed - 1;
-        int block = i % net->n_blocks;
-        net->blocks[i] =
-            (an_placed_block){.form = &net->forms[head ? net->n_blocks : block],
+    for (int i = 0; s == AN_OK && i < net->n_scopes; i++) {
+        const an_net_form *form = net->form_of[i];
+        net->block_of[i] = find_shared(net, form);
+        if (net->block_of[i]) continue;
+        bool head = form->block == AN_BLOCK_HEAD;
+        net->block_of[i] = &net->blocks[net->n_placed++];
+        *net->block_of[i] =
+            (an_placed_block){.form = form,
                               .layer = head ? -1 : i / net->n_blocks,
-                              .block = head ? AN_BLOCK_HEAD : block};
-        s = an_net_compile(net, &net->blocks[i], err);
+                              .block = form->block};
+        s = an_net_compile(net, net->block_of[i], err);
     }
     return s;
 }
@@ -75,16 +186,30 @@ static an_status build(an_net *net, an_error *err)
 {
     an_model_facts facts;
     an_model_get_facts(net->o.model, &facts);
-    int n_layers = (int)facts.n_layers;
-    an_status s = new_arrays(net, n_layers, err);
+    an_status s = new_arrays(net, (int)facts.n_layers, err);
+    if (s != AN_OK) return s;
+    find_first_trained(net);
+    if (net->o.use == AN_NET_TRAIN && net->first_trained == net->n_scopes)
+        return an_fail(err, AN_EINVAL, "net: everything is frozen");
+    s = make_forms(net, err);
+    if (s == AN_OK) choose_mode(net);
     if (s == AN_OK) s = place_blocks(net, err);
     if (s == AN_OK && net->o.use == AN_NET_TRAIN) s = new_rooms(net, err);
-    if (s == AN_OK) s = an_net_add_forward(net, n_layers, err);
+    if (s == AN_OK) s = an_net_add_forward(net, err);
     if (s == AN_OK && net->o.use == AN_NET_TRAIN)
-        s = an_net_add_backward(net, n_layers, err);
+        s = an_net_add_backward(net, err);
     for (size_t i = 0; s == AN_OK && i < net->n_stages; i++)
         net->facts.flops += net->stages[i]->flops;
     return s;
+}
+
+/* AUTO resolved: what the weights ask for. */
+static an_weight_mode resolve_mode(const an_net_options *o)
+{
+    if (o->mode != AN_WEIGHT_AUTO) return o->mode;
+    for (int i = 0; i < o->weights->n; i++)
+        if (!o->weights->list[i].param->trained) return AN_WEIGHT_MIXED;
+    return AN_WEIGHT_STREAM;
 }
 
 an_status an_net_new(const an_net_options *options, an_net **out, an_error *err)
@@ -92,6 +217,7 @@ an_status an_net_new(const an_net_options *options, an_net **out, an_error *err)
     an_net *net = an_alloc(sizeof *net);
     if (!net) return an_net_no_memory(err);
     net->o = *options;
+    net->o.mode = resolve_mode(options);
     an_arena_init(&net->arena);
     net->columns = options->batch * options->sequence;
     net->n_blocks = an_model_n_blocks(options->model);
@@ -119,7 +245,7 @@ void an_net_free(an_net *net)
     for (int i = 0; net->blocks && i < net->n_placed; i++)
         for (int k = 0; k < AN_NET_PROGRAMS; k++)
             an_program_free(net->blocks[i].programs[k]);
-    for (int i = 0; net->forms && i <= net->n_blocks; i++)
+    for (int i = 0; net->forms && i < net->n_forms; i++)
         an_net_free_form(&net->forms[i]);
     for (size_t i = 0; i < net->n_owned; i++)
         an_surface_free(net->owned[i]);

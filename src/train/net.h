@@ -2,7 +2,9 @@
  * A model placed on engines for one batch and sequence: its programs, the
  * surfaces between them, and the stages of a micro-batch in order.
  *
- * Programs are shared by equal layers; every layer has surfaces of its own for
+ * Programs are shared by equal layers, unless weights are constants in them;
+ * the backward pass ends at the lowest block that something is trained in or
+ * below. Every layer has surfaces of its own for
  * what the backward pass reads, and two sets of surfaces, used in turn, for
  * what passes by. Nothing is allocated after an_net_new.
  */
@@ -64,7 +66,9 @@ an_status an_net_forward(an_net *net, an_matrix *logits, an_error *err);
 an_peak an_net_peak(const an_net *net, an_peak_of what);
 
 typedef struct an_net_facts {
+    an_weight_mode mode;  /* that came of the options' */
     int programs;         /* compiled */
+    int programs_wanted;  /* by the options' mode */
     int evaluations;      /* per micro-batch */
     double flops;         /* per micro-batch, all stages */
     size_t surface_bytes; /* beside the weights' */

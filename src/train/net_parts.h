@@ -15,19 +15,28 @@ enum {
     AN_NET_RING = 3,     /* fp32 copies of right operands in flight */
 };
 
+/* How far the backward pass goes at a block. */
+typedef enum an_net_reach {
+    AN_REACH_NOTHING, /* forward alone */
+    AN_REACH_WEIGHTS, /* gradients of its trained parameters */
+    AN_REACH_INPUT,   /* these, and the adjoint of x */
+} an_net_reach;
+
 /* A block of the model, or the head, as functions to be lowered: the forward
- * one first. */
+ * one first. Layers share it where the reach and what is trained are equal. */
 typedef struct an_net_form {
-    an_block block;
-    an_gradient *gradient; /* NULL when not training */
+    int layer, block; /* of the first that has it */
+    an_net_reach reach;
+    an_block model_block;
+    an_gradient *gradient; /* NULL when it reaches nothing */
     an_module *parts;      /* of the backward function; NULL the same */
     const an_function *functions[AN_NET_PROGRAMS];
     int n_functions;
     an_engine *engine;
 } an_net_form;
 
-/* A form's programs: one set for all layers, or one a layer where weights are
- * in them. */
+/* A form's programs: one set for all its layers, or one a layer where weights
+ * are constants in them. */
 typedef struct an_placed_block {
     const an_net_form *form;
     int layer, block;
@@ -61,15 +70,19 @@ struct an_net {
     int64_t columns; /* batch x sequence */
     int n_blocks;
     an_arena arena;
-    an_net_form *forms;      /* of the model's blocks, then of the head */
-    an_placed_block *blocks; /* the model's, or every layer's; then the head */
+    an_net_form *forms;
+    int n_forms;
+    an_placed_block *blocks;
     int n_placed;
     bool reload_checked;
     an_surface **owned;
     size_t n_owned, cap_owned;
     an_temporary *temporaries;
     size_t n_temporaries, cap_temporaries;
-    an_scope *scopes; /* layer x block, then the head */
+    an_scope *scopes;           /* layer x block, then the head */
+    an_net_form **form_of;      /* by scope */
+    an_placed_block **block_of; /* by scope */
+    int first_trained;          /* scope; -1: the embedding */
     int n_scopes;
     an_stage **stages;
     size_t n_stages, cap_stages;
@@ -93,16 +106,18 @@ an_status an_net_no_memory(an_error *err);
 /* Index of the weight that a block's function calls `port`; -1: none. A tied
  * embedding is a parameter of the head's function too. */
 int an_net_weight(const an_net *net, int layer, int block, const char *port);
-an_status an_net_make_form(an_net *net, int block, an_net_form *form,
-                           an_error *err);
+/* Fills in the functions of a form whose place and reach are set. */
+an_status an_net_make_form(const an_net *net, an_net_form *form, an_error *err);
 void an_net_free_form(an_net_form *form);
+/* Whether weights are constants in a form's programs. */
+bool an_net_has_constants(const an_net *net, const an_net_form *form);
 /* Compiles the programs of p's form. */
 an_status an_net_compile(an_net *net, an_placed_block *p, an_error *err);
 
 /* ---- net_stages.c ---- */
 
-an_status an_net_add_forward(an_net *net, int n_layers, an_error *err);
-an_status an_net_add_backward(an_net *net, int n_layers, an_error *err);
+an_status an_net_add_forward(an_net *net, an_error *err);
+an_status an_net_add_backward(an_net *net, an_error *err);
 
 /* The surface of a name in p's layer, or NULL. */
 an_surface *an_net_surface(const an_net *net, const an_placed_block *p,

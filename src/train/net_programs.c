@@ -1,7 +1,8 @@
 /*
  * From the model's blocks to programs: differentiate, cut, lower, compile. With
  * streamed weights equal layers share programs; weights that are constants make
- * every layer's its own, compiled or loaded again when they change.
+ * every layer's its own, compiled or loaded again when they change: frozen ones
+ * never do.
  */
 #include "train/net_parts.h"
 
@@ -57,8 +58,9 @@ static an_status dump_all(const an_net *net, int block, const char *stage,
     return s;
 }
 
-/* Every parameter of the block's function, and those that are matrices. */
-static int list_params(const an_net *net, int layer, int block,
+/* What the form's backward pass reaches: x and trained parameters, and of them
+ * those that are matrices. */
+static int list_params(const an_net *net, const an_net_form *form,
                        const an_function *f, const char **all,
                        const char **deferred, int *n_deferred)
 {
@@ -66,18 +68,19 @@ static int list_params(const an_net *net, int layer, int block,
     *n_deferred = 0;
     for (int i = 0; i < f->n_params; i++) {
         const char *name = f->params[i]->name;
-        int w = an_net_weight(net, layer, block, name);
+        int w = an_net_weight(net, form->layer, form->block, name);
+        const an_model_param *p = w < 0 ? NULL : net->o.weights->list[w].param;
+        if (p ? !p->trained : form->reach != AN_REACH_INPUT) continue;
         all[n++] = name;
-        if (w >= 0 && net->o.weights->list[w].param->parts[0].file_rank == 2)
-            deferred[(*n_deferred)++] = name;
+        if (p && p->parts[0].file_rank == 2) deferred[(*n_deferred)++] = name;
     }
     return n;
 }
 
-static an_status differentiate(const an_net *net, int layer, int block,
-                               const an_block *b, an_gradient **out,
+static an_status differentiate(const an_net *net, an_net_form *form,
                                an_error *err)
 {
+    const an_block *b = &form->model_block;
     const an_function *f = an_module_function(b->module, "forward");
     size_t n = (size_t)f->n_params + 1;
     const char **all = an_alloc_array(n, sizeof *all);
@@ -90,9 +93,8 @@ static an_status differentiate(const an_net *net, int layer, int block,
                          .n_stops = b->n_stops};
     an_status s;
     if (all && deferred) {
-        o.n_wrt =
-            list_params(net, layer, block, f, all, deferred, &o.n_deferred);
-        s = an_grad(b->module, "forward", &o, out, err);
+        o.n_wrt = list_params(net, form, f, all, deferred, &o.n_deferred);
+        s = an_grad(b->module, "forward", &o, &form->gradient, err);
     } else {
         s = an_net_no_memory(err);
     }
@@ -101,26 +103,58 @@ static an_status differentiate(const an_net *net, int layer, int block,
     return s;
 }
 
-static an_status make_backward(const an_net *net, int block, an_net_form *form,
+/* The names of a cut that are values of f, separated by blanks; "" when none
+ * is, NULL without memory. */
+static const char *names_in(const an_function *f, const char *cut, an_arena *a)
+{
+    const char *kept = "";
+    while (kept && *cut) {
+        size_t n = strcspn(cut, " ");
+        const char *name = an_arena_strndup(a, cut, n);
+        cut += n + strspn(cut + n, " ");
+        if (!name) return NULL;
+        if (an_function_value(f, name))
+            kept = an_arena_printf(a, "%s%s%s", kept, *kept ? " " : "", name);
+    }
+    return kept;
+}
+
+/* Cuts at adjoints that the backward function computes. */
+static an_status cut(const an_net_form *form, an_arena *arena, an_error *err)
+{
+    const an_block *b = &form->model_block;
+    const an_function *f =
+        an_module_function(form->gradient->module, "backward");
+    const char *cuts[AN_NET_PROGRAMS];
+    int n = 0;
+    for (int i = 0; i < b->n_cuts; i++) {
+        cuts[n] = names_in(f, b->cuts[i], arena);
+        if (!cuts[n]) return an_net_no_memory(err);
+        n += *cuts[n] != 0;
+    }
+    return an_lower_cut(f, form->parts, "backward", cuts, n, err);
+}
+
+static an_status make_backward(const an_net *net, an_net_form *form,
                                an_error *err)
 {
-    const an_block *b = &form->block;
-    if (b->n_cuts + 2 > AN_NET_PROGRAMS)
+    an_arena arena;
+    if (form->model_block.n_cuts + 2 > AN_NET_PROGRAMS)
         return an_fail(err, AN_EUNSUPPORTED, "net: a block has %d cuts",
-                       b->n_cuts);
+                       form->model_block.n_cuts);
     an_status s = an_module_new(&form->parts, err);
-    if (s == AN_OK)
-        s = an_lower_cut(an_module_function(form->gradient->module, "backward"),
-                         form->parts, "backward", b->cuts, b->n_cuts, err);
-    if (s == AN_OK) s = dump_all(net, block, "cut", form->parts, err);
+    an_arena_init(&arena);
+    if (s == AN_OK) s = cut(form, &arena, err);
+    an_arena_fini(&arena);
+    if (s == AN_OK) s = dump_all(net, form->block, "cut", form->parts, err);
     for (int i = 0; s == AN_OK && i < form->parts->n_functions; i++)
         form->functions[form->n_functions++] = form->parts->functions[i];
     return s;
 }
 
-an_status an_net_make_form(an_net *net, int block, an_net_form *form,
-                           an_error *err)
+an_status an_net_make_form(const an_net *net, an_net_form *form, an_error *err)
 {
+    int block = form->block;
     bool head = block == AN_BLOCK_HEAD;
     an_dtype dtype = head ? net->o.weights->dtype : net->o.dtype;
     an_module *m;
@@ -129,18 +163,19 @@ an_status an_net_make_form(an_net *net, int block, an_net_form *form,
                           .dtype = dtype,
                           .batch = net->o.batch,
                           .sequence = net->o.sequence};
-    an_status s = an_model_block(net->o.model, block, &o, &form->block, err);
-    if (s == AN_OK) s = dump_all(net, block, "model", form->block.module, err);
-    if (s == AN_OK && net->o.use == AN_NET_TRAIN)
-        s = differentiate(net, head ? -1 : 0, block, &form->block,
-                          &form->gradient, err);
+    an_status s =
+        an_model_block(net->o.model, block, &o, &form->model_block, err);
+    if (s == AN_OK)
+        s = dump_all(net, block, "model", form->model_block.module, err);
+    if (s == AN_OK && form->reach != AN_REACH_NOTHING)
+        s = differentiate(net, form, err);
     if (s == AN_OK && form->gradient)
         s = dump_all(net, block, "grad", form->gradient->module, err);
     if (s == AN_OK) {
-        m = form->gradient ? form->gradient->module : form->block.module;
+        m = form->gradient ? form->gradient->module : form->model_block.module;
         form->functions[form->n_functions++] = an_module_function(m, "forward");
     }
-    if (s == AN_OK && form->gradient) s = make_backward(net, block, form, err);
+    if (s == AN_OK && form->gradient) s = make_backward(net, form, err);
     if (s != AN_OK) an_fail_context(err, "%s", block_name(net, block));
     return s;
 }
@@ -149,10 +184,49 @@ void an_net_free_form(an_net_form *form)
 {
     an_gradient_free(form->gradient);
     an_module_free(form->parts);
-    an_block_free(&form->block);
+    an_block_free(&form->model_block);
 }
 
 /* ---- programs ---- */
+
+/* Whether weight w is a constant of the blocks' programs: none of the head's,
+ * which share the masters. */
+static bool is_constant(const an_net *net, int w)
+{
+    const an_model_param *p = net->o.weights->list[w].param;
+    if (p->layer < 0 || net->o.mode == AN_WEIGHT_STREAM) return false;
+    return net->o.mode != AN_WEIGHT_MIXED || !p->trained;
+}
+
+/* Parameters of form's function i that are constants at p's layer: all, or the
+ * trained ones alone. */
+typedef enum constants { ALL_CONSTANTS, TRAINED_CONSTANTS } constants;
+static int count_constants(const an_net *net, const an_net_form *form, int i,
+                           constants which)
+{
+    const an_function *f = form->functions[i];
+    int n = 0;
+    for (int k = 0; k < f->n_params; k++) {
+        int w =
+            an_net_weight(net, form->layer, form->block, f->params[k]->name);
+        n += w >= 0 && is_constant(net, w) &&
+             (which == ALL_CONSTANTS || net->o.weights->list[w].param->trained);
+    }
+    return n;
+}
+
+bool an_net_has_constants(const an_net *net, const an_net_form *form)
+{
+    for (int i = 0; i < form->n_functions; i++)
+        if (count_constants(net, form, i, ALL_CONSTANTS) > 0) return true;
+    return false;
+}
+
+/* Whether an update makes program i of p old. */
+static bool gets_old(const an_net *net, const an_placed_block *p, int i)
+{
+    return count_constants(net, p->form, i, TRAINED_CONSTANTS) > 0;
+}
 
 /* Weights of one program as constants; all in one arena. */
 typedef struct bakery {
@@ -170,7 +244,7 @@ static an_status bake(const an_net *net, const an_placed_block *p,
     for (int i = 0; i < f->n_params; i++) {
         const an_value *v = f->params[i];
         int w = an_net_weight(net, p->layer, p->block, v->name);
-        if (w < 0) continue;
+        if (w < 0 || !is_constant(net, w)) continue;
         void *data = an_arena_array(&out->arena, net->o.weights->list[w].n,
                                     an_dtype_size(v->type->shape.dtype));
         if (!data) return an_net_no_memory(err);
@@ -180,17 +254,13 @@ static an_status bake(const an_net *net, const an_placed_block *p,
     return AN_OK;
 }
 
-static bool is_baked(const an_net *net, const an_placed_block *p)
-{
-    return net->o.mode != AN_WEIGHT_STREAM && p->block != AN_BLOCK_HEAD;
-}
-
 /* "mlp-forward", or of one layer "mlp_3-forward". */
 static void program_name(const an_net *net, const an_placed_block *p, int i,
                          char name[NAME_BYTES])
 {
     char layer[16] = "";
-    if (is_baked(net, p)) snprintf(layer, sizeof layer, "_%d", p->layer);
+    if (an_net_has_constants(net, p->form))
+        snprintf(layer, sizeof layer, "_%d", p->layer);
     snprintf(name, NAME_BYTES, "%s%s-%s", block_name(net, p->block), layer,
              p->form->functions[i]->name);
 }
@@ -203,7 +273,7 @@ static an_status lower(const an_net *net, const an_placed_block *p, int i,
     char name[NAME_BYTES];
     const an_function *f = p->form->functions[i];
     an_arena_init(&b.arena);
-    an_status s = is_baked(net, p) ? bake(net, p, f, &b, err) : AN_OK;
+    an_status s = bake(net, p, f, &b, err);
     program_name(net, p, i, name);
     an_lower_options o = {.columns = net->o.columns,
                           .baked = b.list,
@@ -246,12 +316,10 @@ int an_net_refresh_compiles(const an_net *net)
     int n = 0;
     an_engine_facts facts;
     an_engine_get_facts(net->o.engine, &facts);
-    if (net->o.mode == AN_WEIGHT_STREAM ||
-        (net->o.mode == AN_WEIGHT_RELOAD && !facts.reload_counts))
-        return 0;
-    for (int i = 0; i < net->n_placed; i++)
-        if (is_baked(net, &net->blocks[i]))
-            n += net->blocks[i].form->n_functions;
+    if (net->o.mode == AN_WEIGHT_RELOAD && !facts.reload_counts) return 0;
+    for (int b = 0; b < net->n_placed; b++)
+        for (int i = 0; i < net->blocks[b].form->n_functions; i++)
+            n += gets_old(net, &net->blocks[b], i);
     return n;
 }
 
@@ -334,10 +402,11 @@ an_status an_net_refresh(an_net *net, an_error *err)
     an_status s = AN_OK;
     for (int b = 0; s == AN_OK && b < net->n_placed; b++) {
         an_placed_block *p = &net->blocks[b];
-        if (!is_baked(net, p)) continue;
         for (int i = 0; s == AN_OK && i < p->form->n_functions; i++)
-            s = net->o.mode == AN_WEIGHT_BAKE ? compile_again(net, p, i, err)
-                                              : reload(net, p, i, err);
+            if (gets_old(net, p, i))
+                s = net->o.mode == AN_WEIGHT_BAKE
+                        ? compile_again(net, p, i, err)
+                        : reload(net, p, i, err);
     }
     return s;
 }

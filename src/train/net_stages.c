@@ -102,17 +102,17 @@ typedef struct place {
     const char *name;
 } place;
 
-static place place_at(an_net *net, int layer, int block)
+static place place_at(an_net *net, int scope)
 {
-    bool head = block == AN_BLOCK_HEAD;
-    int scope_index = head ? net->n_scopes - 1 : layer * net->n_blocks + block;
-    int shared = net->o.mode == AN_WEIGHT_STREAM ? block : scope_index;
+    const an_net_form *form = net->form_of[scope];
+    bool head = form->block == AN_BLOCK_HEAD;
     return (place){net,
-                   &net->blocks[head ? net->n_placed - 1 : shared],
-                   &net->scopes[scope_index],
-                   head ? -1 : layer,
-                   block,
-                   head ? "head" : an_model_block_name(net->o.model, block)};
+                   net->block_of[scope],
+                   &net->scopes[scope],
+                   head ? -1 : scope / net->n_blocks,
+                   form->block,
+                   head ? "head"
+                        : an_model_block_name(net->o.model, form->block)};
 }
 
 static an_status bind_input(const place *at, an_request *r, const an_port *port,
@@ -393,7 +393,7 @@ static an_status scatter(const place *at, const an_binding *dx,
     an_net *net = at->net;
     an_stage *s = NULL;
     an_weight *e = embedding(net, port);
-    if (!e) return AN_OK;
+    if (!e || !e->param->trained) return AN_OK;
     an_status status = new_stage(net, AN_STAGE_SCATTER, port, -1, &s, err);
     if (status != AN_OK) return status;
     s->a = as_matrix(dx, net->columns);
@@ -444,7 +444,7 @@ static an_status add_loss(an_net *net, const an_binding *logits, an_error *err)
 
 /* ---- the whole micro-batch ---- */
 
-an_status an_net_add_forward(an_net *net, int n_layers, an_error *err)
+an_status an_net_add_forward(an_net *net, an_error *err)
 {
     const an_port *port =
         an_program_find_port(net->blocks[0].programs[0], AN_INPUT, "x");
@@ -452,10 +452,9 @@ an_status an_net_add_forward(an_net *net, int n_layers, an_error *err)
     an_status s = new_surface(net, net->o.engine, port->size_bytes, &x, err);
     an_binding flow = {"x", x, port};
     if (s == AN_OK) s = add_embed(net, &flow, err);
-    for (int i = 0; s == AN_OK && i <= n_layers * net->n_blocks; i++) {
-        bool head = i == n_layers * net->n_blocks;
-        place at = place_at(net, i / net->n_blocks,
-                            head ? AN_BLOCK_HEAD : i % net->n_blocks);
+    for (int i = 0; s == AN_OK && i < net->n_scopes; i++) {
+        place at = place_at(net, i);
+        bool head = at.block == AN_BLOCK_HEAD;
         s = bind(net, at.sc, "x", flow.surface, flow.port, err);
         if (s == AN_OK) s = add_program(&at, 0, KEEP, err);
         if (s == AN_OK) flow = *find_binding(at.sc, head ? "logits" : "y");
@@ -464,21 +463,21 @@ an_status an_net_add_forward(an_net *net, int n_layers, an_error *err)
     return s;
 }
 
-an_status an_net_add_backward(an_net *net, int n_layers, an_error *err)
+an_status an_net_add_backward(an_net *net, an_error *err)
 {
-    place at = place_at(net, -1, AN_BLOCK_HEAD);
+    int last = net->n_scopes - 1;
+    place at = place_at(net, last);
     an_binding flow = *find_binding(at.sc, "logits");
     an_status s = AN_OK;
-    for (int i = n_layers * net->n_blocks; s == AN_OK && i >= 0; i--) {
-        bool head = i == n_layers * net->n_blocks;
-        at = place_at(net, i / net->n_blocks,
-                      head ? AN_BLOCK_HEAD : i % net->n_blocks);
-        s = bind(net, at.sc, head ? "d_logits" : "d_y", flow.surface, flow.port,
-                 err);
+    for (int i = last; s == AN_OK && i >= 0 && i >= net->first_trained; i--) {
+        at = place_at(net, i);
+        s = bind(net, at.sc, i == last ? "d_logits" : "d_y", flow.surface,
+                 flow.port, err);
         if (s == AN_OK) s = add_backward(&at, err);
-        if (s == AN_OK) flow = *find_binding(at.sc, "d_x");
+        if (s == AN_OK && i > net->first_trained)
+            flow = *find_binding(at.sc, "d_x");
     }
-    if (s == AN_OK) s = add_scatter(&at, &flow, err);
+    if (s == AN_OK && net->first_trained < 0) s = add_scatter(&at, &flow, err);
     return s;
 }
 

@@ -4,6 +4,7 @@
 #include "train/trainer.h"
 
 #include <math.h>
+#include <string.h>
 
 an_train_options an_train_defaults(void)
 {
@@ -27,11 +28,13 @@ an_train_options an_train_defaults(void)
 
 const char *an_weight_mode_name(an_weight_mode mode)
 {
-    static const char *const names[AN_WEIGHT_MODE_COUNT] = {"stream", "bake",
-                                                            "reload"};
+    static const char *const names[AN_WEIGHT_MODE_COUNT] = {
+        "auto", "stream", "mixed", "bake", "reload"};
     unsigned i = (unsigned)mode;
     return i < AN_WEIGHT_MODE_COUNT ? names[i] : "unknown";
 }
+
+enum { FREEZE_ROOM = 200 }; /* bytes, as the state file keeps it */
 
 typedef struct int_range {
     const char *key;
@@ -81,6 +84,9 @@ static an_status check_ranges(const an_train_options *o, an_error *err)
             return an_fail(err, AN_EINVAL, "%s: expected %g to %g, got %g",
                            reals[i].key, reals[i].min, reals[i].max,
                            reals[i].value);
+    if (o->freeze && strlen(o->freeze) > FREEZE_ROOM)
+        return an_fail(err, AN_EINVAL, "freeze: longer than %d bytes",
+                       FREEZE_ROOM);
     int exponent;
     if (frexp(o->loss_scale, &exponent) != 0.5)
         return an_fail(err, AN_EINVAL,

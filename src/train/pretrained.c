@@ -112,5 +112,6 @@ void an_pretrained_close(an_pretrained *p)
 an_status an_pretrained_load(const an_pretrained *p, const an_model *model,
                              an_weights *w, an_error *err)
 {
-    return an_weights_load(w, AN_WEIGHTS_MASTER, model, p->source, err);
+    return an_weights_load(w, AN_WEIGHTS_MASTER, AN_PARAMS_ALL, model,
+                           p->source, err);
 }

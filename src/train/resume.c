@@ -13,10 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ENTRIES = 40, TEXT = 48 };
+enum { MAX_ENTRIES = 40, TEXT = 256 };
 
 typedef struct entry {
     const char *key;
+    bool optional; /* "" is not saved */
     char text[TEXT];
 } entry;
 
@@ -35,6 +36,13 @@ static void put_real(entries *e, const char *key, double x)
 {
     e->list[e->n].key = key;
     snprintf(e->list[e->n++].text, TEXT, "%.17g", x);
+}
+
+static void put_text(entries *e, const char *key, const char *text)
+{
+    e->list[e->n].key = key;
+    e->list[e->n].optional = true;
+    snprintf(e->list[e->n++].text, TEXT, "%s", text ? text : "");
 }
 
 /* Settings that a continued run must share. `steps` may differ. */
@@ -59,6 +67,7 @@ static void put_settings(entries *e, const an_trainer *t)
     put_real(e, "validation", o->validation);
     put_real(e, "minutes", o->minutes);
     put_int(e, "numerics", t->placed.weights->dtype == AN_FP64);
+    put_text(e, "freeze", o->freeze);
 }
 
 static void put_progress(entries *e, const an_trainer *t)
@@ -113,15 +122,17 @@ static an_status check_settings(const an_trainer *t, const an_st *st,
     put_settings(&e, t);
     for (int i = 0; i < e.n; i++) {
         const char *was = an_st_metadata(st, e.list[i].key);
+        const char *now = e.list[i].text;
+        if (!was && e.list[i].optional) was = "";
         if (!was)
             return an_fail(err, AN_EFORMAT, "state: '%s' is missing",
                            e.list[i].key);
-        if (strcmp(was, e.list[i].text) != 0)
+        if (strcmp(was, now) != 0)
             return an_fail(err, AN_EINVAL,
                            "%s: the run in %s has %s, got %s (--fresh starts "
                            "anew)",
-                           e.list[i].key, an_run_folder(t->run), was,
-                           e.list[i].text);
+                           e.list[i].key, an_run_folder(t->run),
+                           *was ? was : "nothing", *now ? now : "nothing");
     }
     return AN_OK;
 }
@@ -181,13 +192,14 @@ static an_status read_pending(an_trainer *t, const an_st *st, an_error *err)
 }
 
 static an_status load_kind(an_trainer *t, an_weights_what what,
-                           const char *prefix, const an_st *st, an_error *err)
+                           an_param_set set, const char *prefix,
+                           const an_st *st, an_error *err)
 {
     an_weight_file *source = NULL;
     an_status s = an_weight_file_of_st(st, prefix, NULL, &source, err);
     if (s == AN_OK)
-        s = an_weights_load(t->placed.weights, what, t->placed.model, source,
-                            err);
+        s = an_weights_load(t->placed.weights, what, set, t->placed.model,
+                            source, err);
     an_weight_file_close(source);
     return s;
 }
@@ -195,9 +207,12 @@ static an_status load_kind(an_trainer *t, an_weights_what what,
 static an_status load_weights(an_trainer *t, const an_st *model,
                               const an_st *state, an_error *err)
 {
-    an_status s = load_kind(t, AN_WEIGHTS_MASTER, "", model, err);
-    if (s == AN_OK) s = load_kind(t, AN_WEIGHTS_M, "m.", state, err);
-    if (s == AN_OK) s = load_kind(t, AN_WEIGHTS_V, "v.", state, err);
+    an_status s =
+        load_kind(t, AN_WEIGHTS_MASTER, AN_PARAMS_ALL, "", model, err);
+    if (s == AN_OK)
+        s = load_kind(t, AN_WEIGHTS_M, AN_PARAMS_TRAINED, "m.", state, err);
+    if (s == AN_OK)
+        s = load_kind(t, AN_WEIGHTS_V, AN_PARAMS_TRAINED, "v.", state, err);
     if (s == AN_OK) an_weights_publish(t->placed.weights);
     return s;
 }
@@ -240,20 +255,23 @@ an_status an_trainer_describe(an_trainer *t, an_error *err)
 static an_status list_tensors(an_trainer *t, an_error *err)
 {
     const an_weights *w = t->placed.weights;
-    size_t n = (size_t)an_weights_n_tensors(w);
-    int models = 0, states = 0;
-    t->model_tensors = an_alloc_array(n, sizeof *t->model_tensors);
+    size_t n = (size_t)an_weights_n_tensors(w, AN_PARAMS_TRAINED);
+    size_t all = (size_t)an_weights_n_tensors(w, AN_PARAMS_ALL);
+    t->model_tensors = an_alloc_array(all, sizeof *t->model_tensors);
     t->state_tensors = an_alloc_array(2 * n, sizeof *t->state_tensors);
     if (!t->model_tensors || !t->state_tensors)
         return an_fail(err, AN_ENOMEM, "checkpoint: no memory");
-    an_status s = an_weights_tensors(w, AN_WEIGHTS_MASTER, "", &t->arena,
-                                     t->model_tensors, &models, err);
+    an_status s =
+        an_weights_tensors(w, AN_WEIGHTS_MASTER, AN_PARAMS_ALL, "", &t->arena,
+                           t->model_tensors, &t->n_model_tensors, err);
     if (s == AN_OK)
-        s = an_weights_tensors(w, AN_WEIGHTS_M, "m.", &t->arena,
-                               t->state_tensors, &states, err);
+        s = an_weights_tensors(w, AN_WEIGHTS_M, AN_PARAMS_TRAINED, "m.",
+                               &t->arena, t->state_tensors, &t->n_state_tensors,
+                               err);
     if (s == AN_OK)
-        s = an_weights_tensors(w, AN_WEIGHTS_V, "v.", &t->arena,
-                               t->state_tensors, &states, err);
+        s = an_weights_tensors(w, AN_WEIGHTS_V, AN_PARAMS_TRAINED, "v.",
+                               &t->arena, t->state_tensors, &t->n_state_tensors,
+                               err);
     return s;
 }
 
@@ -265,17 +283,18 @@ an_status an_trainer_checkpoint(an_trainer *t, an_error *err)
     if (s != AN_OK) return s;
     put_settings(&e, t);
     put_progress(&e, t);
+    int n = 0;
     for (int i = 0; i < e.n; i++) {
-        metadata[2 * i] = e.list[i].key;
-        metadata[2 * i + 1] = e.list[i].text;
+        if (!e.list[i].text[0]) continue;
+        metadata[n++] = e.list[i].key;
+        metadata[n++] = e.list[i].text;
     }
-    metadata[2 * e.n] = NULL;
-    int n = an_weights_n_tensors(t->placed.weights);
+    metadata[n] = NULL;
     an_checkpoint c = {.step = t->progress.step,
                        .model = t->model_tensors,
-                       .n_model = n,
+                       .n_model = t->n_model_tensors,
                        .state = t->state_tensors,
-                       .n_state = 2 * n,
+                       .n_state = t->n_state_tensors,
                        .metadata = metadata,
                        .keep = t->o.keep,
                        .best = t->val_loss == t->progress.best};

@@ -47,6 +47,8 @@ static an_status open_model(an_trainer *t, an_error *err)
         s = an_tokenizer_open(tokenizer, &p->tokenizer, err);
     if (s == AN_OK && !p->model)
         s = an_model_open(t->o.model ? t->o.model : "small", 0, &p->model, err);
+    if (s == AN_OK && t->o.freeze)
+        s = an_model_freeze(p->model, t->o.freeze, err);
     if (s == AN_OK)
         s = an_placed_open(p, t->o.engine, t->o.numerics, t->o.threads,
                            AN_WEIGHTS_TRAIN, err);
@@ -467,12 +469,11 @@ void an_trainer_get_plan(const an_trainer *t, an_train_plan *out)
     an_net_get_facts(t->net, &net);
     an_engine_get_facts(t->placed.engine, &engine);
     const an_weights *w = t->placed.weights;
-    size_t masters = 0;
-    for (int i = 0; i < w->n; i++)
-        masters += w->list[i].n * an_dtype_size(w->dtype);
-    size_t parameters = an_weights_bytes(w), optimizer = 3 * masters;
+    size_t parameters = an_weights_bytes(w);
+    size_t optimizer = an_weights_optimizer_bytes(w);
     *out = (an_train_plan){
         .model = t->placed.model_facts,
+        .trained = an_weights_trained(w),
         .batch = t->o.batch,
         .accum = t->o.accum,
         .sequence = t->o.sequence,
@@ -487,6 +488,8 @@ void an_trainer_get_plan(const an_trainer *t, an_train_plan *out)
         .memory_bytes =
             parameters + optimizer + net.surface_bytes + net.work_bytes,
         .programs = net.programs,
+        .programs_wanted = net.programs_wanted,
+        .weights = net.mode,
         .evaluations_per_step = net.evaluations * (int)t->o.accum,
         .engine = t->placed.facts.name,
         .numerics = an_numerics_name(t->placed.numerics),

@@ -50,6 +50,7 @@ struct an_trainer {
     double last_seconds;
     an_arena arena; /* names of saved tensors */
     an_st_tensor *model_tensors, *state_tensors;
+    int n_model_tensors, n_state_tensors;
 };
 
 /* Fills zeros with what the model suggests, and checks ranges: AN_EINVAL with

@@ -37,6 +37,7 @@ static int count_chunks(const an_weights *w)
     int n = 0;
     for (int i = 0; i < w->n; i++) {
         const an_model_param *p = w->list[i].param;
+        if (!p->trained) continue;
         int64_t rows = chunk_rows(p);
         n += (int)((p->rows + rows - 1) / rows);
     }
@@ -48,6 +49,7 @@ static void fill_chunks(an_update *u)
     int n = 0;
     for (int i = 0; i < u->w->n; i++) {
         const an_model_param *p = u->w->list[i].param;
+        if (!p->trained) continue;
         int64_t rows = chunk_rows(p);
         for (int64_t r = 0; r < p->rows; r += rows)
             u->chunks[n++] =
@@ -127,12 +129,13 @@ static an_status update_tile(void *ctx, int phase, int tile, int worker,
     return AN_OK;
 }
 
-/* Masters, placed copies and gradients of every weight. */
+/* Masters, placed copies and gradients of every trained weight. */
 static int fill_access(an_update *u)
 {
     int n = 0;
     for (int i = 0; i < u->w->n; i++) {
         an_weight *x = &u->w->list[i];
+        if (!x->param->trained) continue;
         struct an_fence *placed =
             x->placed ? an_surface_fence(x->placed) : NULL;
         u->access[n++] = (an_access){.fence = an_surface_fence(x->shared),

@@ -39,7 +39,7 @@ static an_status new_weight(an_weights *w, an_weight *x, an_weights_use use,
         return an_fail(err, AN_EINVAL, "%s: too large", x->param->name);
     x->master = an_alloc_aligned(ALIGN, bytes);
     bool ok = x->master;
-    if (ok && use == AN_WEIGHTS_TRAIN) {
+    if (ok && use == AN_WEIGHTS_TRAIN && x->param->trained) {
         x->grad = an_alloc_aligned(ALIGN, bytes);
         x->m = an_alloc_aligned(ALIGN, bytes);
         x->v = an_alloc_aligned(ALIGN, bytes);
@@ -83,6 +83,19 @@ size_t an_weights_bytes(const an_weights *w)
         if (w->list[i].placed) bytes += w->list[i].port.size_bytes;
     }
     return bytes;
+}
+
+int64_t an_weights_trained(const an_weights *w)
+{
+    int64_t n = 0;
+    for (int i = 0; i < w->n; i++)
+        if (w->list[i].grad) n += (int64_t)w->list[i].n;
+    return n;
+}
+
+size_t an_weights_optimizer_bytes(const an_weights *w)
+{
+    return 3 * (size_t)an_weights_trained(w) * an_dtype_size(w->dtype);
 }
 
 typedef struct init {
@@ -223,11 +236,11 @@ static void *memory(const an_weight *x, an_weights_what what)
                                      : x->v;
 }
 
-int an_weights_n_tensors(const an_weights *w)
+int an_weights_n_tensors(const an_weights *w, an_param_set set)
 {
     int n = 0;
     for (int i = 0; i < w->n; i++)
-        n += w->list[i].param->n_parts;
+        if (an_param_in(w->list[i].param, set)) n += w->list[i].param->n_parts;
     return n;
 }
 
@@ -248,11 +261,13 @@ static void part_tensor(const an_weights *w, const an_weight *x,
 }
 
 an_status an_weights_tensors(const an_weights *w, an_weights_what what,
-                             const char *prefix, an_arena *arena,
-                             an_st_tensor *list, int *n, an_error *err)
+                             an_param_set set, const char *prefix,
+                             an_arena *arena, an_st_tensor *list, int *n,
+                             an_error *err)
 {
     for (int i = 0; i < w->n; i++) {
         const an_weight *x = &w->list[i];
+        if (!an_param_in(x->param, set)) continue;
         for (int p = 0; p < x->param->n_parts; p++) {
             const an_param_part *part = &x->param->parts[p];
             an_st_tensor *t = &list[*n];
@@ -282,13 +297,14 @@ static void load_part(const an_weights *w, const an_weight *x,
         an_stored_read(from, axis, r, w->dtype, to + (size_t)r * row);
 }
 
-an_status an_weights_load(an_weights *w, an_weights_what what,
+an_status an_weights_load(an_weights *w, an_weights_what what, an_param_set set,
                           const an_model *model, an_weight_file *from,
                           an_error *err)
 {
-    an_status s = an_weight_file_check(from, model, err);
+    an_status s = an_weight_file_check_set(from, model, set, err);
     for (int i = 0; s == AN_OK && i < w->n; i++) {
         const an_weight *x = &w->list[i];
+        if (!an_param_in(x->param, set)) continue;
         for (int p = 0; p < x->param->n_parts; p++) {
             const an_param_part *part = &x->param->parts[p];
             load_part(w, x, part, what, an_weight_file_use(from, part->name));

@@ -1,6 +1,7 @@
 /*
- * The trained tensors: masters, gradients, moments (float, or double in exact
- * runs), each in the parameter's shape, and the copies that engines read.
+ * A model's tensors: masters, and of the trained ones gradients and moments
+ * (float, or double in exact runs), each in the parameter's shape, and the
+ * copies that engines read.
  *
  * A master is a surface over its memory, so that programs whose port has the
  * master's type and layout (the head on `cpu`) read it in place; for others
@@ -24,7 +25,7 @@ typedef struct an_weight {
     size_t n;           /* rows x columns */
     void *master;       /* [rows, columns] */
     an_surface *shared; /* over master; its fence orders the master */
-    void *grad, *m, *v; /* the same shape; NULL when not training */
+    void *grad, *m, *v; /* the same shape; NULL when frozen or not training */
     an_fence grad_fence;
     an_surface *placed; /* NULL: engines read `shared` */
     an_port port;       /* layout of `placed` */
@@ -42,6 +43,9 @@ an_status an_weights_new(const an_model *model, an_dtype dtype,
                          an_error *err);
 void an_weights_free(an_weights *w);
 size_t an_weights_bytes(const an_weights *w); /* masters and placed copies */
+/* Gradients and moments, and the elements that have them. */
+size_t an_weights_optimizer_bytes(const an_weights *w);
+int64_t an_weights_trained(const an_weights *w);
 
 /* First values, as the model says; fp32 values in fp64 runs too. */
 an_status an_weights_init(an_weights *w, const an_model *model, uint64_t seed,
@@ -68,12 +72,13 @@ typedef enum an_weights_what {
 } an_weights_what;
 /* Names get `prefix` in front, kept in `arena`. Appends to list. */
 an_status an_weights_tensors(const an_weights *w, an_weights_what what,
-                             const char *prefix, an_arena *arena,
-                             an_st_tensor *list, int *n, an_error *err);
-int an_weights_n_tensors(const an_weights *w);
-/* Reads all parts: every tensor must be there with the right shape, and no
- * other; elements are converted. */
-an_status an_weights_load(an_weights *w, an_weights_what what,
+                             an_param_set set, const char *prefix,
+                             an_arena *arena, an_st_tensor *list, int *n,
+                             an_error *err);
+int an_weights_n_tensors(const an_weights *w, an_param_set set);
+/* Reads all parts of the set: every tensor must be there with the right shape,
+ * and no other; elements are converted. */
+an_status an_weights_load(an_weights *w, an_weights_what what, an_param_set set,
                           const an_model *model, an_weight_file *from,
                           an_error *err);
 
