@@ -51,23 +51,4 @@ case_of 'a missing file is told' fails_with 1 'none.txt: cannot open' \
     $ANEMONE data encode none.txt --out x
 case_of 'a text is no tokenizer' fails_with 1 'no kind of tokenizer file' \
     $ANEMONE data encode text.txt --tokenizer text.txt --out x
-
-# A kill at any time leaves nothing under the final name that is not whole.
-killed() {
-    for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
-        cat text.txt text.txt text.txt text.txt >many.txt
-        cat many.txt many.txt many.txt many.txt >more.txt
-        cat more.txt more.txt more.txt more.txt >text2.txt
-    done
-    $ANEMONE data encode text2.txt --tokenizer own.json --out whole.bin --quiet
-    for wait in 0.01 0.03 0.06 0.1; do
-        $ANEMONE data encode text2.txt --tokenizer own.json --out cut.bin \
-            --quiet &
-        sleep $wait
-        kill -9 $! 2>/dev/null
-        wait $! 2>/dev/null
-        [ ! -e cut.bin ] || cmp cut.bin whole.bin || return 1
-    done
-}
-case_of 'a kill leaves the whole file or none' killed
 done_testing
