@@ -5,6 +5,7 @@
  * written in place. Locks are flock's: they belong to the open file, so they
  * end with the process and a second one in the same process is refused too.
  */
+#define _DEFAULT_SOURCE /* madvise: glibc's posix_madvise frees nothing */
 #include "base/file.h"
 
 #include "base/alloc.h"
@@ -12,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -61,6 +63,18 @@ void an_map_close(an_map *map)
 {
     if (map->base) munmap(map->base, map->size);
     *map = (an_map){0};
+}
+
+void an_map_forget(const an_map *map, const void *at, size_t size)
+{
+    uintptr_t begin = (uintptr_t)map->data, end = begin + map->size;
+    uintptr_t from = (uintptr_t)at, page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    if (!map->base || from < begin || from > end || size > end - from) return;
+    uintptr_t first = (from + page - 1) / page * page;
+    uintptr_t last = (from + size) / page * page;
+    if (first < last)
+        madvise((char *)map->base + (first - begin), last - first,
+                MADV_DONTNEED);
 }
 
 /* Reads up to the end of the file into *data, which it grows. */

@@ -19,6 +19,10 @@ typedef struct an_map {
 /* Maps a regular file read-only; an empty file maps to size 0. */
 an_status an_map_open(const char *path, an_map *out, an_error *err);
 void an_map_close(an_map *map);
+/* Bytes of the map that are not needed for now: their pages leave memory where
+ * the system does so, and come back from the file when they are read again.
+ * Bytes that are not the map's are left alone. */
+void an_map_forget(const an_map *map, const void *at, size_t size);
 
 /* Reads a whole file (a pipe too) of at most `limit` bytes, plus a final 0
  * byte that `size` does not count. The caller frees with an_free. */

@@ -293,6 +293,11 @@ const an_st_tensor *an_st_at(const an_st *st, int i)
     return &st->tensors[i];
 }
 
+void an_st_forget(const an_st *st, const void *at, size_t size)
+{
+    an_map_forget(&st->map, at, size);
+}
+
 static int compare_name(const void *name, const void *tensor)
 {
     const an_st_tensor *const *t = tensor;
@@ -472,6 +477,13 @@ static an_status put_transposed(an_writer *w, const an_st_tensor *t,
     return s;
 }
 
+static an_status put_tensor(an_writer *w, const an_st_tensor *t, an_error *err)
+{
+    if (t->put) return t->put(t->ctx, t, w, err);
+    return t->transposed ? put_transposed(w, t, err)
+                         : an_writer_put(w, t->data, t->size_bytes, err);
+}
+
 an_status an_st_save(const char *path, const an_st_tensor *tensors, int n,
                      const char *const *metadata, an_error *err)
 {
@@ -487,9 +499,7 @@ an_status an_st_save(const char *path, const an_st_tensor *tensors, int n,
     if ((s = an_writer_open(path, &w, err)) != AN_OK) goto out;
     s = an_writer_put(w, header.bytes, header.size, err);
     for (int i = 0; i < n && s == AN_OK; i++)
-        s = tensors[i].transposed
-                ? put_transposed(w, &tensors[i], err)
-                : an_writer_put(w, tensors[i].data, tensors[i].size_bytes, err);
+        s = put_tensor(w, &tensors[i], err);
     if (s == AN_OK)
         s = an_writer_commit(w, err);
     else

@@ -21,6 +21,10 @@ typedef struct an_st_tensor {
     size_t size_bytes;
     /* Written only: data is the transpose, [shape[1], shape[0]]. */
     bool transposed;
+    /* Written only, in place of data: puts size_bytes bytes. */
+    an_status (*put)(void *ctx, const struct an_st_tensor *t, an_writer *w,
+                     an_error *err);
+    void *ctx;
 } an_st_tensor;
 
 typedef struct an_st an_st;
@@ -37,6 +41,8 @@ const an_st_tensor *an_st_at(const an_st *st, int i);
 const an_st_tensor *an_st_find(const an_st *st, const char *name);
 /* A value of __metadata__, or NULL. */
 const char *an_st_metadata(const an_st *st, const char *key);
+/* As an_map_forget, of the file's map. */
+void an_st_forget(const an_st *st, const void *at, size_t size);
 
 /* Writes whole or not at all. `metadata` is key, value, key, value..., NULL.
  * Tensors are laid out in the order given; the same input gives the same

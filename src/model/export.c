@@ -99,6 +99,7 @@ an_status an_export_part(an_export *x, const an_model_param *p,
                          x->bytes);
         s = an_export_put(x, x->bytes, an_export_bytes(dtype, n));
     }
+    an_weight_file_forget(x->from, an_weight_file_use(x->from, part->name));
     return s;
 }
 
@@ -121,47 +122,53 @@ const an_param_part *an_export_find(const an_export *x, int layer,
 
 /* ---- safetensors ---- */
 
-/* A tensor in Hugging Face's shape, converted, in the arena. */
-static an_status convert(an_export *x, const an_param_part *part,
-                         an_arena *arena, an_st_tensor *out)
+/* The bytes of a tensor, converted row by row. */
+static an_status put_stored(void *ctx, const an_st_tensor *out, an_writer *w,
+                            an_error *err)
+{
+    an_export *x = ctx;
+    const an_stored_tensor *t = an_weight_file_use(x->from, out->name);
+    int64_t rows = t->rank == 2 ? t->shape[0] : 1;
+    size_t n = (size_t)t->shape[t->rank - 1];
+    an_status s = AN_OK;
+    for (int64_t r = 0; s == AN_OK && r < rows; r++) {
+        an_stored_read(t, AN_STORED_ROWS, r, AN_FP32, x->row);
+        an_export_encode(x->dtype, n, x->row, x->bytes);
+        s = an_writer_put(w, x->bytes, an_export_bytes(x->dtype, n), err);
+    }
+    an_weight_file_forget(x->from, t);
+    return s;
+}
+
+/* A tensor in Hugging Face's shape. */
+static void describe(an_export *x, const char *name, an_st_tensor *out)
 {
     static const an_dtype dtypes[] = {AN_FP32, AN_FP16, AN_BF16};
-    const an_stored_tensor *t = an_weight_file_use(x->from, part->name);
-    size_t rows = t->rank == 2 ? (size_t)t->shape[0] : 1;
-    size_t n = (size_t)t->shape[t->rank - 1];
-    size_t bytes = an_export_bytes(x->dtype, n);
-    unsigned char *data = an_arena_array(arena, rows, bytes);
-    if (!data) return an_fail(x->err, AN_ENOMEM, "export: no memory");
-    for (size_t r = 0; r < rows; r++) {
-        an_stored_read(t, AN_STORED_ROWS, (int64_t)r, AN_FP32, x->row);
-        an_export_encode(x->dtype, n, x->row, data + r * bytes);
-    }
-    *out = (an_st_tensor){.name = part->name,
+    const an_stored_tensor *t = an_weight_file_use(x->from, name);
+    size_t n = (size_t)t->shape[0] * (size_t)(t->rank == 2 ? t->shape[1] : 1);
+    *out = (an_st_tensor){.name = name,
                           .dtype = dtypes[x->dtype],
                           .rank = t->rank,
-                          .data = data,
-                          .size_bytes = rows * bytes};
+                          .size_bytes = an_export_bytes(x->dtype, n),
+                          .put = put_stored,
+                          .ctx = x};
     memcpy(out->shape, t->shape, sizeof out->shape);
-    return AN_OK;
 }
 
 static an_status export_safetensors(an_export *x, const char *path)
 {
     static const char *const metadata[] = {"format", "pt", NULL};
-    an_arena arena;
-    an_arena_init(&arena);
     int n = 0;
     for (int i = 0; i < x->model->n_params; i++)
         n += x->model->params[i].n_parts;
-    an_st_tensor *list = an_arena_array(&arena, (size_t)n, sizeof *list);
-    an_status s =
-        list ? AN_OK : an_fail(x->err, AN_ENOMEM, "export: no memory");
+    an_st_tensor *list = an_alloc_array((size_t)n, sizeof *list);
+    if (!list) return an_fail(x->err, AN_ENOMEM, "export: no memory");
     n = 0;
-    for (int i = 0; s == AN_OK && i < x->model->n_params; i++)
-        for (int k = 0; s == AN_OK && k < x->model->params[i].n_parts; k++)
-            s = convert(x, &x->model->params[i].parts[k], &arena, &list[n++]);
-    if (s == AN_OK) s = an_st_save(path, list, n, metadata, x->err);
-    an_arena_fini(&arena);
+    for (int i = 0; i < x->model->n_params; i++)
+        for (int k = 0; k < x->model->params[i].n_parts; k++)
+            describe(x, x->model->params[i].parts[k].name, &list[n++]);
+    an_status s = an_st_save(path, list, n, metadata, x->err);
+    an_free(list);
     return s;
 }
 

@@ -73,6 +73,7 @@ static an_status put_groups(an_export *x, const an_model_param *p,
             s = an_export_put(x, x->bytes,
                               (size_t)(pass ? 4 * groups : p->columns));
         }
+    an_weight_file_forget(x->from, an_weight_file_use(x->from, part->name));
     return s;
 }
 

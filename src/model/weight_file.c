@@ -276,6 +276,7 @@ an_status an_weight_file_of_st(const an_st *st, const char *prefix,
     an_status status = new_source("model.safetensors", &s, err);
     if (status == AN_OK) {
         s->format = "safetensors";
+        s->borrowed = st;
         if (config) s->config = *config;
         s->has_config = config != NULL;
         status = an_weight_file_add_st(s, st, prefix, err);
@@ -327,6 +328,21 @@ const an_stored_tensor *an_weight_file_use(an_weight_file *s, const char *name)
     if (!t && point) t = find(s, point + 1);
     if (t) t->used = true;
     return t;
+}
+
+static void forget(const an_weight_file *s, const void *at, size_t size)
+{
+    an_map_forget(&s->map, at, size);
+    if (s->borrowed) an_st_forget(s->borrowed, at, size);
+    for (size_t i = 0; i < s->n_files; i++)
+        an_st_forget(s->files[i], at, size);
+}
+
+void an_weight_file_forget(const an_weight_file *s, const an_stored_tensor *t)
+{
+    forget(s, t->data, (size_t)an_stored_bytes(t));
+    if (t->group > 0)
+        forget(s, t->scales, (size_t)(count_of(t) / (uint64_t)t->group * 4));
 }
 
 /* ---- what the model needs ---- */

@@ -69,6 +69,9 @@ int an_weight_file_count(const an_weight_file *f);
 const an_stored_tensor *an_weight_file_at(const an_weight_file *f, int i);
 /* By name, or by name without what stands before its first point; marks it. */
 const an_stored_tensor *an_weight_file_use(an_weight_file *f, const char *name);
+/* After a tensor was read: its pages leave memory, so that a load takes the
+ * room of what is loaded and not that of the file beside it. */
+void an_weight_file_forget(const an_weight_file *f, const an_stored_tensor *t);
 
 /*
  * Compares with what the model needs of a set of its parameters: AN_EFORMAT

@@ -12,6 +12,7 @@ struct an_weight_file {
     an_map map; /* of one file; folders have `files` */
     const unsigned char *data;
     size_t size;
+    const an_st *borrowed; /* of the caller's */
     an_st **files;
     size_t n_files, cap_files;
     an_config config;

@@ -307,7 +307,9 @@ an_status an_weights_load(an_weights *w, an_weights_what what, an_param_set set,
         if (!an_param_in(x->param, set)) continue;
         for (int p = 0; p < x->param->n_parts; p++) {
             const an_param_part *part = &x->param->parts[p];
-            load_part(w, x, part, what, an_weight_file_use(from, part->name));
+            const an_stored_tensor *t = an_weight_file_use(from, part->name);
+            load_part(w, x, part, what, t);
+            an_weight_file_forget(from, t);
         }
     }
     return s;
