@@ -115,9 +115,9 @@ static an_status run(void *ctx, an_error *err)
     return s;
 }
 
-static void ended(void *ctx, an_status s, const an_error *err)
+static void ended(an_turn *turn, an_status s, const an_error *err)
 {
-    const evaluation *e = ctx;
+    const evaluation *e = turn->ctx;
     an_pool_finish(e->pool, e->job, s, err);
 }
 

@@ -20,16 +20,10 @@ struct an_worker {
     pthread_t thread, watch;
     an_worker_hooks hooks;
     an_turn *first, *last, *running;
-    an_turn *hung; /* of a dead worker: never ends, its memory stays */
     double since, limit;
     bool stop, dead;
     char dead_text[128];
 };
-
-static void end(an_turn *t, an_status s, const an_error *err)
-{
-    t->ended(t->ctx, s, err);
-}
 
 static an_turn *pop(an_worker *w)
 {
@@ -44,23 +38,24 @@ static void end_dead(const an_worker *w, an_turn *t)
     an_error err = {0};
     an_fail(&err, AN_EENGINE, "%s: the engine is dead: %s", t->what,
             w->dead_text);
-    end(t, AN_EENGINE, &err);
+    t->ended(t, AN_EENGINE, &err);
 }
 
 /* Runs a call without the mutex; false: the engine died meanwhile, and nothing
- * of the call may be touched. */
+ * of the call may be touched, which is why it is copied. */
 static bool run_one(an_worker *w, an_turn *t)
 {
     an_error err = {0};
+    const an_turn call = *t;
     w->running = t;
     w->since = an_clock();
     pthread_mutex_unlock(&w->mutex);
-    an_status s = t->run(t->ctx, &err);
+    an_status s = call.run(call.ctx, &err);
     pthread_mutex_lock(&w->mutex);
     if (w->dead) return false;
     w->running = NULL;
     pthread_mutex_unlock(&w->mutex);
-    end(t, s, &err);
+    t->ended(t, s, &err);
     pthread_mutex_lock(&w->mutex);
     return !w->dead;
 }
@@ -85,7 +80,7 @@ static void *work(void *arg)
 /* The running call and all that wait fail. */
 static void die(an_worker *w)
 {
-    an_turn *hung = w->hung = w->running;
+    an_turn *hung = w->running;
     w->dead = true;
     w->running = NULL;
     size_t n = sizeof w->dead_text;
@@ -214,51 +209,37 @@ void an_worker_post(an_worker *w, an_turn *turn)
 /* ---- calls that are waited for ---- */
 
 typedef struct waited {
-    an_turn turn;
+    an_turn turn; /* first: `ended` gets its address */
     an_worker *worker;
-    an_status (*run)(void *ctx, an_error *err);
-    void *ctx;
     an_status status;
     an_error error;
     bool done;
 } waited;
 
-static an_status run_waited(void *ctx, an_error *err)
+static void end_waited(an_turn *turn, an_status s, const an_error *err)
 {
-    waited *c = ctx;
-    return c->run(c->ctx, err);
-}
-
-static void end_waited(void *ctx, an_status s, const an_error *err)
-{
-    waited *c = ctx;
-    pthread_mutex_lock(&c->worker->mutex);
+    waited *c = (waited *)turn;
+    an_worker *w = c->worker;
+    pthread_mutex_lock(&w->mutex);
     c->status = s;
     c->error = *err;
     c->done = true;
-    pthread_cond_broadcast(&c->worker->done);
-    pthread_mutex_unlock(&c->worker->mutex);
+    pthread_cond_broadcast(&w->done);
+    pthread_mutex_unlock(&w->mutex);
 }
 
 an_status an_worker_do(an_worker *w, const char *what,
                        an_status (*run)(void *ctx, an_error *err), void *ctx,
                        an_error *err)
 {
-    waited *c = an_alloc(sizeof *c);
-    if (!c) return an_fail(err, AN_ENOMEM, "%s: no memory", what);
-    c->turn = (an_turn){
-        .what = what, .run = run_waited, .ended = end_waited, .ctx = c};
-    c->worker = w;
-    c->run = run;
-    c->ctx = ctx;
-    an_worker_post(w, &c->turn);
+    waited c = {
+        .turn = {.what = what, .run = run, .ended = end_waited, .ctx = ctx},
+        .worker = w};
+    an_worker_post(w, &c.turn);
     pthread_mutex_lock(&w->mutex);
-    while (!c->done)
+    while (!c.done)
         pthread_cond_wait(&w->done, &w->mutex);
-    bool hung = w->hung == &c->turn;
     pthread_mutex_unlock(&w->mutex);
-    an_status s = c->status;
-    if (s != AN_OK && err && err->code == AN_OK) *err = c->error;
-    if (!hung) an_free(c);
-    return s;
+    if (c.status != AN_OK && err && err->code == AN_OK) *err = c.error;
+    return c.status;
 }

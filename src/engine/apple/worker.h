@@ -15,13 +15,13 @@
 typedef struct an_worker an_worker;
 typedef struct an_turn an_turn;
 
-/* A call. Its memory, and all that `run` touches, must stay valid until `ended`
- * was called, and forever when the engine is dead. */
+/* A call. Its memory must stay valid until `ended` was called; all that `run`
+ * touches forever when the engine is dead. */
 struct an_turn {
     const char *what; /* "compile", for errors */
     an_status (*run)(void *ctx, an_error *err);
     /* On the worker's or the watching thread, once. */
-    void (*ended)(void *ctx, an_status s, const an_error *err);
+    void (*ended)(an_turn *turn, an_status s, const an_error *err);
     void *ctx;
     an_turn *next; /* the worker's */
 };
@@ -41,7 +41,8 @@ bool an_worker_is_dead(an_worker *w);
 
 /* Allocates nothing; does not block. */
 void an_worker_post(an_worker *w, an_turn *turn);
-/* Runs and waits. When the engine is dead afterwards, ctx must not be freed. */
+/* Runs and waits; allocates nothing. When the engine is dead afterwards, ctx
+ * must not be freed. */
 an_status an_worker_do(an_worker *w, const char *what,
                        an_status (*run)(void *ctx, an_error *err), void *ctx,
                        an_error *err);
