@@ -309,48 +309,59 @@ an_status an_dir_sync(const char *path, an_error *err)
     return s;
 }
 
-static an_status remove_tree(const char *path, int depth, an_error *err);
+static an_status remove_at(int parent, const char *name, int depth,
+                           an_error *err);
 
-static an_status remove_entries(DIR *dir, const char *path, int depth,
-                                an_error *err)
+static an_status remove_entries(DIR *dir, int depth, an_error *err)
 {
     an_status s = AN_OK;
     struct dirent *entry;
     while (s == AN_OK && (entry = readdir(dir))) {
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
             continue;
-        size_t size = strlen(path) + strlen(entry->d_name) + 2;
-        char *child = an_alloc(size);
-        if (!child) return fail_memory(err, path);
-        snprintf(child, size, "%s/%s", path, entry->d_name);
-        s = remove_tree(child, depth + 1, err);
-        an_free(child);
+        s = remove_at(dirfd(dir), entry->d_name, depth + 1, err);
     }
     return s;
 }
 
-/* Links are removed, not followed. */
-static an_status remove_tree(const char *path, int depth, an_error *err)
+static an_status remove_folder(int parent, const char *name, int depth,
+                               an_error *err)
+{
+    int fd =
+        openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir) {
+        an_status s = fail_io(err, name, "open folder");
+        if (fd >= 0) close(fd);
+        return s;
+    }
+    an_status s = remove_entries(dir, depth, err);
+    closedir(dir);
+    if (s != AN_OK || unlinkat(parent, name, AT_REMOVEDIR) == 0) return s;
+    return fail_io(err, name, "remove");
+}
+
+/* Links are removed, not followed. `name` is in the folder `parent`. */
+static an_status remove_at(int parent, const char *name, int depth,
+                           an_error *err)
 {
     struct stat st;
     if (depth > MAX_DEPTH)
-        return an_fail(err, AN_EIO, "%s: more than %d folders deep", path,
+        return an_fail(err, AN_EIO, "%s: more than %d folders deep", name,
                        MAX_DEPTH);
-    if (lstat(path, &st) != 0)
-        return errno == ENOENT ? AN_OK : fail_io(err, path, "stat");
-    if (!S_ISDIR(st.st_mode))
-        return unlink(path) == 0 ? AN_OK : fail_io(err, path, "remove");
-    DIR *dir = opendir(path);
-    if (!dir) return fail_io(err, path, "open folder");
-    an_status s = remove_entries(dir, path, depth, err);
-    closedir(dir);
-    if (s == AN_OK && rmdir(path) != 0) s = fail_io(err, path, "remove");
-    return s;
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? AN_OK : fail_io(err, name, "stat");
+    if (S_ISDIR(st.st_mode)) return remove_folder(parent, name, depth, err);
+    if (unlinkat(parent, name, 0) == 0) return AN_OK;
+    return fail_io(err, name, "remove");
 }
 
 an_status an_dir_remove(const char *path, an_error *err)
 {
-    return remove_tree(path, 0, err);
+    an_error inside = {0};
+    an_status s = remove_at(AT_FDCWD, path, 0, &inside);
+    if (s == AN_OK) return s;
+    return an_fail(err, s, "%s: cannot be removed: %s", path, inside.text);
 }
 
 bool an_path_is_folder(const char *path)

@@ -50,7 +50,8 @@ void an_writer_abort(an_writer *w);
 an_status an_dir_make(const char *path, an_error *err);
 /* Syncs a folder's entries to disk (F_FULLFSYNC on macOS). */
 an_status an_dir_sync(const char *path, an_error *err);
-/* Removes a folder and what is in it; a missing one is well. */
+/* Removes a folder and what is in it; a missing one is well. Allocates nothing,
+ * so that what cleans up can. */
 an_status an_dir_remove(const char *path, an_error *err);
 bool an_path_exists(const char *path);
 bool an_path_is_folder(const char *path);

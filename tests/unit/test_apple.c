@@ -203,14 +203,20 @@ static void test_sweep(void **state)
     assert_int_equal(c, '+');
     assert_int_equal(an_dir_make(at("Documents"), NULL), AN_OK);
     assert_int_equal(an_folders_open(&all, parent, NULL), AN_OK);
-    /* it lives */
+    /* it lives, whatever another journal, of a dead owner, says */
+    assert_int_equal(an_file_write(at("anemone/journal-1-1"),
+                                   "1 1 " IDENTIFIER "\n",
+                                   strlen("1 1 " IDENTIFIER "\n"), NULL),
+                     AN_OK);
     assert_int_equal(an_folders_sweep(&all), 0);
     assert_true(an_path_exists(at(IDENTIFIER)));
+    assert_true(an_path_exists(at("anemone/journal-1-1")));
     assert_int_equal(write(in[1], "x", 1), 1);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     /* it is dead */
     assert_int_equal(an_folders_sweep(&all), 1);
     assert_false(an_path_exists(at(IDENTIFIER)));
+    assert_false(an_path_exists(at("anemone/journal-1-1")));
     /* a journal that names something else */
     assert_int_equal(
         an_file_write(at("anemone/journal-1-0"), "1 1 Documents\n", 14, NULL),

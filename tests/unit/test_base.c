@@ -400,7 +400,9 @@ static an_status write_and_read(void *ctx, an_error *err)
     in_folder(path, sizeof path, "swept/b/c");
     if (s == AN_OK) s = an_dir_make(path, err);
     in_folder(path, sizeof path, "swept/b");
+    long requests = alloc_requests();
     if (s == AN_OK) s = an_dir_remove(path, err);
+    assert_int_equal(alloc_requests(), requests);
     return s;
 }
 

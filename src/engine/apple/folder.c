@@ -108,25 +108,35 @@ static an_status note(const an_folders *all, const char *folder, an_error *err)
     return write_file(all->journal, text, (size_t)n, err);
 }
 
-/* What the journal at `path` names is removed, if its owner is dead. */
+/* Is the folder gone? Not where somebody has its lock. */
+static bool sweep_folder(const an_folders *all, const char *name, int *removed)
+{
+    an_lock lock;
+    char path[1100];
+    snprintf(path, sizeof path, "%s/%s", all->parent, name);
+    if (take_lock(all, name, 0, &lock, NULL) != AN_OK) return false;
+    bool was = an_path_is_folder(path);
+    bool gone = an_dir_remove(path, NULL) == AN_OK;
+    *removed += was && gone;
+    an_lock_release(&lock);
+    return gone;
+}
+
+/* What the journal at `path` names is removed, if its owner is dead; until it
+ * is, the journal stays. The number of folders removed. */
 static int sweep_one(const an_folders *all, const char *path)
 {
-    an_lock owner, lock;
+    an_lock owner;
     char *text = NULL, folder[512] = "";
     size_t size = 0;
     int removed = 0;
     if (an_lock_take(path, &owner, NULL) != AN_OK) return 0;
-    if (an_file_read(path, 4096, &text, &size, NULL) == AN_OK)
+    if (an_file_read(path, 4096, &text, &size, NULL) == AN_OK) {
         sscanf(text, "%*d %*d %511s", folder);
-    an_free(text);
-    if (is_identifier(folder) &&
-        take_lock(all, folder, 0, &lock, NULL) == AN_OK) {
-        char full[1100];
-        snprintf(full, sizeof full, "%s/%s", all->parent, folder);
-        removed = an_path_is_folder(full) && an_dir_remove(full, NULL) == AN_OK;
-        an_lock_release(&lock);
+        if (!is_identifier(folder) || sweep_folder(all, folder, &removed))
+            unlink(path);
     }
-    unlink(path);
+    an_free(text);
     an_lock_release(&owner);
     return removed;
 }
@@ -256,7 +266,7 @@ an_status an_folder_open(an_folders *all, const char *path, const char *text,
 
 void an_folder_close(an_folder *f)
 {
-    an_dir_remove(f->path, NULL);
-    note(f->all, "-", NULL);
+    /* else the journal keeps its name for the next sweep */
+    if (an_dir_remove(f->path, NULL) == AN_OK) note(f->all, "-", NULL);
     an_lock_release(&f->lock);
 }

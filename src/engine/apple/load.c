@@ -32,12 +32,17 @@ static void *blob_entry(const an_objc *o, const an_blob *blob)
     return an_ns_dictionary(o, &data, &keys[1], 1);
 }
 
-/* nil without memory. */
-static void *weights(const an_objc *o, const an_blob *blobs, int n)
+static an_status fail_model(an_error *err)
+{
+    return an_fail(err, AN_EENGINE,
+                   "the framework took neither text nor weights");
+}
+
+static an_status weights(const an_objc *o, const an_blob *blobs, int n,
+                         void **out, an_error *err)
 {
     void **memory = an_alloc_array(2 * (size_t)n + 1, sizeof *memory);
-    void *dictionary = NULL;
-    if (!memory) return NULL;
+    if (!memory) return an_fail(err, AN_ENOMEM, "weights: no memory");
     void **keys = memory, **values = memory + n;
     bool well = true;
     for (int i = 0; i < n && well; i++) {
@@ -45,21 +50,24 @@ static void *weights(const an_objc *o, const an_blob *blobs, int n)
         values[i] = blob_entry(o, &blobs[i]);
         well = keys[i] && values[i];
     }
-    if (well) dictionary = an_ns_dictionary(o, values, keys, (size_t)n);
+    *out = well ? an_ns_dictionary(o, values, keys, (size_t)n) : NULL;
     an_free(memory);
-    return dictionary;
+    return *out ? AN_OK : fail_model(err);
 }
 
-/* The model, of the pool that is open; nil: it could not be made. */
-static void *new_model(const an_objc *o, const an_loading *l)
+/* The model, of the pool that is open. */
+static an_status new_model(const an_objc *o, const an_loading *l, void **out,
+                           an_error *err)
 {
-    void *text = an_ns_data(o, l->text, l->size);
-    void *blobs = weights(o, l->blobs, l->n_blobs);
-    if (!text || !blobs) return NULL;
+    void *blobs = NULL, *text = an_ns_data(o, l->text, l->size);
+    an_status s =
+        text ? weights(o, l->blobs, l->n_blobs, &blobs, err) : fail_model(err);
+    if (s != AN_OK) return s;
     void *descriptor = an_send_ppp(
         o, AN_SEL_DESCRIPTOR, o->classes[AN_SEL_DESCRIPTOR], text, blobs, NULL);
-    if (!descriptor) return NULL;
-    return an_send_p(o, AN_SEL_MODEL, o->classes[AN_SEL_MODEL], descriptor);
+    if (!descriptor) return fail_model(err);
+    *out = an_send_p(o, AN_SEL_MODEL, o->classes[AN_SEL_MODEL], descriptor);
+    return *out ? AN_OK : fail_model(err);
 }
 
 /* ---- the folder ---- */
@@ -122,14 +130,13 @@ static an_status make(an_loading *l, an_error *err)
     const an_objc *o = &fw->objc;
     an_folder folder;
     char path[768];
-    void *model = new_model(o, l);
-    if (!model)
-        return an_fail(err, AN_EENGINE,
-                       "the framework took neither text nor weights");
+    void *model = NULL;
+    an_status s = new_model(o, l, &model, err);
+    if (s != AN_OK) return s;
     snprintf(out->identifier, sizeof out->identifier, "%s",
              an_ns_text(o, an_send(o, AN_SEL_IDENTIFIER, model)));
     model_path(o, model, path, sizeof path);
-    an_status s = open_folders(fw, path, err);
+    s = open_folders(fw, path, err);
     if (s == AN_OK)
         s = an_folder_open(&fw->folders, path, l->text, l->size, l->blobs,
                            l->n_blobs, &folder, err);

@@ -53,8 +53,8 @@ static an_status make_request(evaluation *e, an_error *err)
     size_t n = (size_t)e->n[0] + (size_t)e->n[1];
     void *args[7] = {NULL};
     void **objects = an_alloc_array(2 * n + 1, sizeof *objects);
-    bool well = objects &&
-                side_arrays(e, AN_INPUT, objects, &args[0], &args[1]) &&
+    if (!objects) return an_fail(err, AN_ENOMEM, "evaluate: no memory");
+    bool well = side_arrays(e, AN_INPUT, objects, &args[0], &args[1]) &&
                 side_arrays(e, AN_OUTPUT, objects, &args[2], &args[3]);
     an_free(objects);
     args[6] = an_ns_number(o, 0); /* the procedure */
