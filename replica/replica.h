@@ -51,6 +51,14 @@ bool an_fault_strikes(an_call call, NSString *path, NSError **error);
 /* NetworkStatusList and ANEFModelDescription of a loaded program. */
 NSDictionary *an_attributes_make(uint64_t handle);
 
+/*
+ * How many Objective-C objects are alive of those made since the library was
+ * loaded, with `report=exit`; else 0. `list`: "CLASS N, CLASS N", cut to size.
+ */
+AN_EXPORT long an_replica_objects(char *list, size_t size);
+/* Begins to count, where the settings say so. */
+void an_objects_count(void);
+
 /* Adds what published.def lists and no source implements. */
 void an_rest_register(void);
 

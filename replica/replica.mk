@@ -57,7 +57,8 @@ $(REPLICA)/run: replica/run.sh
 
 # Programs that use the framework as public projects do.
 REPLICA_CLIENTS = $(REPLICA)/tests/client $(REPLICA)/tests/linked \
-                  $(REPLICA)/tests/plain $(REPLICA)/tests/behaviour
+                  $(REPLICA)/tests/plain $(REPLICA)/tests/behaviour \
+                  $(REPLICA)/tests/engine
 $(REPLICA)/tests/%.o: tests/replica/%.m replica/replica.mk
 	@mkdir -p $(@D)
 	$(call SAY,objc)$(REPLICA_CC) $(REPLICA_FLAGS) $(REPLICA_GNU) -Ireplica -MMD -MP -c -o $@ $<
@@ -80,6 +81,12 @@ $(REPLICA)/tests/behaviour: $(REPLICA)/tests/behaviour.o $(REPLICA_LIBRARY)
 $(REPLICA)/tests/plain: tests/replica/plain.c replica/replica.mk
 	@mkdir -p $(@D)
 	$(call SAY,link)$(REPLICA_CC) -std=c17 $(REPLICA_FLAGS) -o $@ $< -ldl
+
+# The apple engine itself, with the allocator that can fail.
+$(REPLICA)/tests/engine: $(BUILD)/tests/replica/engine.o \
+                         $(BUILD)/tests/alloc_fail.o $(BUILD)/libanemone.a
+	@mkdir -p $(@D)
+	$(call SAY,link)$(LINK) -o $@ $^ $(PKG_TEST) $(LDLIBS) -ldl
 
 replica-check: replica all ## test the replica
 	@$(MAKE) --no-print-directory BUILD=$(BUILD) $(REPLICA_CLIENTS)

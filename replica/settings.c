@@ -32,6 +32,7 @@ static const row rows[AN_SET_COUNT_OF] = {
     [AN_SET_MAP] = {"map", {"works", "fails"}},
     [AN_SET_PERF] = {"perf", {"on", "off"}},
     [AN_SET_MACHINE] = {"machine", {"bare", "virtual"}},
+    [AN_SET_REPORT] = {"report", {"none", "exit"}},
 };
 
 static const char *const calls[AN_CALL_COUNT] = {
@@ -192,10 +193,16 @@ int an_replica_configure(const char *settings)
     int result = -1;
     pthread_mutex_lock(&state.mutex);
     read_once();
-    if (state.frozen)
+    const an_settings before = state.settings;
+    const int faults = state.n_faults;
+    if (read_all(settings)) result = 0;
+    if (state.frozen && (faults != state.n_faults ||
+                         memcmp(&before, &state.settings, sizeof before))) {
         fprintf(stderr, "replica: too late for \"%s\"\n", settings);
-    else if (read_all(settings))
-        result = 0;
+        state.settings = before;
+        state.n_faults = faults;
+        result = -1;
+    }
     pthread_mutex_unlock(&state.mutex);
     return result;
 }

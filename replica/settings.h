@@ -36,6 +36,7 @@ typedef enum an_setting {
     AN_SET_MAP,     /* mapping surfaces ahead works, or fails */
     AN_SET_PERF,    /* statistics are given, or withheld */
     AN_SET_MACHINE, /* bare metal, or a guest without an engine */
+    AN_SET_REPORT,  /* objects are counted, and told at the end, or not */
     AN_SET_COUNT_OF
 } an_setting;
 
@@ -84,7 +85,8 @@ an_fault an_fault_next(an_call call);
 
 /*
  * Sets keys as the variable does, and takes precedence over it. 0: done; -1: a
- * word is not understood, or a program exists already; stderr says which.
+ * word is not understood, or would change something when a program exists
+ * already; stderr says which.
  */
 AN_API int an_replica_configure(const char *settings);
 

@@ -3,8 +3,10 @@
  * all other objects are known to the runtime.
  */
 void an_rest_register(void);
+void an_objects_count(void);
 
 __attribute__((constructor)) static void start(void)
 {
     an_rest_register();
+    an_objects_count();
 }
