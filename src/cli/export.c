@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "model/export.h"
+#include "text/gguf.h"
 #include "train/pretrained.h"
 
 #include <errno.h>
@@ -42,8 +43,9 @@ static const an_option options[] = {
      .type = AN_OPTION_CHOICE,
      .choice = format_choice,
      AN_AT(values, format),
-     .help = "safetensors (a folder as Hugging Face's), llama2c (f32 for its "
-             "run, q8_0 for its runq) or gguf (without tokenizer)"},
+     .help =
+         "safetensors (a folder as Hugging Face's), llama2c (f32 for its "
+         "run, q8_0 for its runq) or gguf (with the tokenizer, for llama.cpp)"},
     {.name = "dtype",
      .metavar = "TYPE",
      .type = AN_OPTION_CHOICE,
@@ -88,7 +90,8 @@ static an_status fill_folder(const values *o, const an_pretrained *p,
     }
     if (s == AN_OK) {
         snprintf(path, sizeof path, "%s/model.safetensors", folder);
-        s = an_export_file(p->source, p->model, o->format, o->dtype, path, err);
+        s = an_export_file(p->source, p->model, o->format, o->dtype, NULL, path,
+                           err);
     }
     an_text_free(config);
     return s == AN_OK ? an_dir_sync(folder, err) : s;
@@ -112,6 +115,33 @@ static an_status export_folder(const values *o, const an_pretrained *p,
     return s;
 }
 
+/* The tokenizer comes along where llama.cpp has one that gives the same ids. */
+static an_status export_gguf(const values *o, const an_pretrained *p,
+                             an_error *err)
+{
+    an_buffer bytes = {0};
+    an_gguf_keys keys = {0};
+    an_error why = {0};
+    an_model_facts facts;
+    an_status s = AN_OK;
+    an_model_get_facts(p->model, &facts);
+    if (p->tokenizer)
+        s = an_tokenizer_gguf(p->tokenizer, facts.vocab_size, &bytes, &keys.n,
+                              &why);
+    if (s == AN_EUNSUPPORTED)
+        fprintf(stderr, "anemone export: without tokenizer: %s\n", why.text);
+    keys.data = bytes.data;
+    keys.size = bytes.n;
+    bool whole = s == AN_OK && p->tokenizer;
+    if (s != AN_OK && s != AN_EUNSUPPORTED)
+        s = an_fail(err, s, "%s", why.text);
+    else
+        s = an_export_file(p->source, p->model, o->format, o->dtype,
+                           whole ? &keys : NULL, o->out, err);
+    an_buffer_fini(&bytes);
+    return s;
+}
+
 static int export(const an_call *call, const void *v)
 {
     const values *o = v;
@@ -120,8 +150,10 @@ static int export(const an_call *call, const void *v)
     an_status s = an_pretrained_open(o->checkpoint, o->tokenizer, &p, &err);
     if (s == AN_OK && o->format == AN_EXPORT_SAFETENSORS)
         s = export_folder(o, &p, &err);
+    else if (s == AN_OK && o->format == AN_EXPORT_GGUF)
+        s = export_gguf(o, &p, &err);
     else if (s == AN_OK)
-        s = an_export_file(p.source, p.model, o->format, o->dtype, o->out,
+        s = an_export_file(p.source, p.model, o->format, o->dtype, NULL, o->out,
                            &err);
     an_pretrained_close(&p);
     return s == AN_OK ? 0 : an_call_fail(call, &err);

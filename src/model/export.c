@@ -201,9 +201,11 @@ static an_status write_stream(an_export *x, an_export_format format,
 
 an_status an_export_file(an_weight_file *from, const an_model *model,
                          an_export_format format, an_export_dtype dtype,
-                         const char *path, an_error *err)
+                         const an_gguf_keys *keys, const char *path,
+                         an_error *err)
 {
-    an_export x = {.from = from, .model = model, .dtype = dtype, .err = err};
+    an_export x = {
+        .from = from, .model = model, .dtype = dtype, .keys = keys, .err = err};
     an_status s = an_weight_file_check(from, model, err);
     if (s == AN_OK) s = new_rooms(&x);
     if (s == AN_OK && format == AN_EXPORT_SAFETENSORS)

@@ -24,10 +24,19 @@ typedef enum an_export_dtype {
 } an_export_dtype;
 const char *an_export_dtype_name(an_export_dtype dtype);
 
-/* AN_EUNSUPPORTED for a model or type that the format cannot hold, by name;
+/* Keys and values as a GGUF has them, for other matters than the model. */
+typedef struct an_gguf_keys {
+    const void *data;
+    size_t size;
+    uint64_t n;
+} an_gguf_keys;
+
+/* `keys` are the tokenizer's, for GGUF alone; NULL: the file has none.
+ * AN_EUNSUPPORTED for a model or type that the format cannot hold, by name;
  * then nothing is written. */
 an_status an_export_file(an_weight_file *from, const an_model *model,
                          an_export_format format, an_export_dtype dtype,
-                         const char *path, an_error *err);
+                         const an_gguf_keys *keys, const char *path,
+                         an_error *err);
 
 #endif

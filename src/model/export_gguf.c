@@ -1,8 +1,8 @@
 /*
  * GGUF, version 3: keys, tensors' heads, then their data, each at a multiple of
  * 32. Matrices have the chosen type, vectors stay fp32. Source: docs/gguf.md of
- * ggml-org/ggml. The tokenizer is not written: "no_vocab" is llama.cpp's word
- * for a model that takes and gives ids (src/llama-vocab.cpp).
+ * ggml-org/ggml. The tokenizer's keys are given; without them "no_vocab" is
+ * llama.cpp's word for a model that takes and gives ids (src/llama-vocab.cpp).
  */
 #include "model/export_parts.h"
 
@@ -93,7 +93,14 @@ static void put_keys(writer *w)
     key_int(w, "attention.head_count", f->n_heads);
     key_int(w, "attention.head_count_kv", f->n_kv_heads);
     key_int(w, "vocab_size", f->vocab_size);
-    key_text(w, "tokenizer.ggml.model", "no_vocab");
+    if (w->x->dtype == AN_EXPORT_Q8_0)
+        key_int(w, "general.quantization_version", 2);
+    if (w->x->keys) {
+        put(w, w->x->keys->data, w->x->keys->size);
+        w->n_keys += w->x->keys->n;
+    } else {
+        key_text(w, "tokenizer.ggml.model", "no_vocab");
+    }
     if (!c->variant) {
         key_real(w, "attention.layer_norm_epsilon", c->norm_epsilon);
         return;

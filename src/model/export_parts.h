@@ -8,6 +8,7 @@ typedef struct an_export {
     an_weight_file *from;
     const an_model *model;
     an_export_dtype dtype;
+    const an_gguf_keys *keys; /* or NULL */
     an_writer *writer;
     float *row;           /* room for the longest row */
     unsigned char *bytes; /* and for what it becomes */

@@ -3,8 +3,9 @@
  * byte-level BPE whose expression has a name in tokenizer.ggml.pre. Source:
  * src/llama-vocab.cpp of ggml-org/llama.cpp.
  */
-#include "base/gguf.h"
+#include "text/gguf.h"
 
+#include "base/gguf.h"
 #include "text/expressions.h"
 #include "text/json_parts.h"
 #include "text/pieces.h"
@@ -74,8 +75,9 @@ static an_status read_pieces(an_tokenizer *t, const an_gguf *g, const lists *l,
         if (!(score > -1e30 && score < 1e30))
             return an_fail(err, AN_EFORMAT, "token %llu: score %g",
                            (unsigned long long)i, score);
-        s = an_piece_put(t, (int64_t)i, text.text, text.size, (float)score,
-                         type_of(l, i), err);
+        if (type_of(l, i) != AN_TOKEN_UNUSED)
+            s = an_piece_put(t, (int64_t)i, text.text, text.size, (float)score,
+                             type_of(l, i), err);
     }
     if (s == AN_OK) s = an_pieces_index(t, err);
     if (s == AN_OK)
@@ -86,10 +88,7 @@ static an_status read_pieces(an_tokenizer *t, const an_gguf *g, const lists *l,
 
 /* ---- byte level ---- */
 
-static const struct {
-    const char *name, *first, *then;
-    bool composes, ignores_merges;
-} forms[] = {
+static const an_gguf_pre forms[] = {
     {"gpt-2", an_expression_gpt2, NULL, false, false},
     {"llama-bpe", an_expression_llama3, NULL, false, true},
     {"llama3", an_expression_llama3, NULL, false, true},
@@ -99,6 +98,11 @@ static const struct {
     {"gpt-4o", an_expression_o200k, NULL, false, true},
     {"llama4", an_expression_o200k, NULL, false, true},
 };
+
+const an_gguf_pre *an_gguf_pre_at(size_t i)
+{
+    return i < sizeof forms / sizeof forms[0] ? &forms[i] : NULL;
+}
 
 static an_status read_form(an_tokenizer *t, const an_gguf *g, an_error *err)
 {

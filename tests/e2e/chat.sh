@@ -6,7 +6,7 @@ root=$(pwd)
 case $ANEMONE in /*) ;; *) ANEMONE=$root/$ANEMONE ;; esac
 cd "$TMP" || exit 1
 mkdir model
-cp "$root/tests/data/tokenizers/qwen2.json" model/tokenizer.json
+cp "$root/tests/data/tokenizers/smollm.json" model/tokenizer.json
 cp "$root/tests/data/chat/qwen25.jinja" model/chat_template.jinja
 cat >tiny.json <<'END'
 {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128,
@@ -25,7 +25,7 @@ say() {
 
 learns() {
     $ANEMONE train --data chat.jsonl --model tiny.json --tokenizer model \
-        --mask-prompt --out run --steps 40 --batch 2 --seq 160 --validation 0 \
+        --mask-prompt --out run --steps 80 --batch 2 --seq 160 --validation 0 \
         --lr 0.01 --warmup 0 --sample-every 0 --engine cpu --quiet &&
         cmp model/chat_template.jinja run/chat_template.jinja
 }
@@ -66,6 +66,26 @@ pairs() {
         printf 'hello you' | cmp - out
 }
 case_of 'prompt and completion are a conversation' pairs
+
+# Tokenizer and template go along in a GGUF.
+gguf() {
+    $ANEMONE export --checkpoint run --to gguf --out run.gguf 2>err &&
+        [ ! -s err ] &&
+        $ANEMONE data info run.gguf >info && cat info && has info GGUF &&
+        mv run.gguf "$TMP/model/" &&
+        [ "$(say --checkpoint model/run.gguf --prompt hi)" = 'hello you' ]
+}
+case_of 'a GGUF answers like the run' gguf
+
+bytes() {
+    $ANEMONE train --data tiny.json --model tiny.json --tokenizer bytes \
+        --out bytes --steps 1 --batch 1 --seq 32 --sample-every 0 --quiet \
+        --engine cpu &&
+        $ANEMONE export --checkpoint bytes --to gguf --out bytes.gguf 2>err &&
+        cat err && has err 'without tokenizer: llama.cpp has no tokenizer' &&
+        [ -s bytes.gguf ]
+}
+case_of 'a tokenizer that llama.cpp has not is said' bytes
 
 case_of 'a system needs a chat' fails_with 2 '--system goes with --chat' \
     $ANEMONE generate --checkpoint run --system x

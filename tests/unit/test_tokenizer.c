@@ -7,6 +7,7 @@
 #include "anemone/text.h"
 
 #include "base/file.h"
+#include "text/gguf.h"
 #include "text/utf8.h"
 
 #include <setjmp.h>
@@ -184,6 +185,93 @@ static void test_saved(void **state)
     expect_saved("smollm.gguf", "smollm", SAME);
 }
 
+/* A GGUF of nothing but the tokenizer. */
+static an_status write_gguf(const an_tokenizer *t, int64_t vocab_size,
+                            const char *path, an_error *err)
+{
+    an_buffer head = {0}, keys = {0};
+    uint64_t n_keys = 0;
+    const uint32_t version = 3;
+    const uint64_t n_tensors = 0;
+    an_status s = an_tokenizer_gguf(t, vocab_size, &keys, &n_keys, err);
+    if (s == AN_OK) s = an_buffer_put(&head, "GGUF", 4, err);
+    if (s == AN_OK) s = an_buffer_put(&head, &version, 4, err);
+    if (s == AN_OK) s = an_buffer_put(&head, &n_tensors, 8, err);
+    if (s == AN_OK) s = an_buffer_put(&head, &n_keys, 8, err);
+    if (s == AN_OK) s = an_buffer_put(&head, keys.data, keys.n, err);
+    if (s == AN_OK) s = an_file_write(path, head.data, head.n, err);
+    an_buffer_fini(&head);
+    an_buffer_fini(&keys);
+    return s;
+}
+
+/* What llama.cpp gets: the same tokenizer in a GGUF, with more rows in the
+ * model than tokens. */
+static void expect_gguf(const char *file, const char *answers, back wanted)
+{
+    char path[] = "/tmp/anemone-tokenizer-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    an_tokenizer *t = open_file(file), *other = NULL;
+    an_error err = {0};
+    int64_t n = an_tokenizer_vocab_size(t);
+    if (write_gguf(t, n + 3, path, &err) != AN_OK)
+        fail_msg("%s: %s", file, err.text);
+    if (an_tokenizer_open(path, &other, &err) != AN_OK)
+        fail_msg("%s: %s", file, err.text);
+    assert_int_equal(other->begin, t->begin);
+    assert_int_equal(other->end_of_text, t->end_of_text);
+    assert_int_equal(an_tokenizer_vocab_size(other), n);
+    an_tokenizer_free(other);
+    an_tokenizer_free(t);
+    expect_all(path, answers, wanted);
+    unlink(path);
+}
+
+static void expect_no_gguf(const char *file, const char *words)
+{
+    an_tokenizer *t = open_file(file);
+    an_error err = {0};
+    assert_int_equal(write_gguf(t, 2000, "/nowhere", &err), AN_EUNSUPPORTED);
+    if (!strstr(err.text, words)) fail_msg("%s; expected %s", err.text, words);
+    an_tokenizer_free(t);
+}
+
+static an_status list_keys(void *ctx, an_error *err)
+{
+    an_buffer keys = {0};
+    uint64_t n = 0;
+    an_status s = an_tokenizer_gguf(ctx, 1000, &keys, &n, err);
+    an_buffer_fini(&keys);
+    return s;
+}
+
+static void sweep_keys(const char *file)
+{
+    an_tokenizer *t = open_file(file);
+    assert_true(alloc_sweep(list_keys, t) > 10);
+    an_tokenizer_free(t);
+}
+
+static void test_gguf(void **state)
+{
+    (void)state;
+    expect_gguf("gpt2.json", "gpt2", SAME);
+    expect_gguf("llama3.json", "llama3", SAME);
+    expect_gguf("smollm.json", "smollm", SAME);
+    expect_gguf("smollm.gguf", "smollm", SAME);
+    expect_gguf("ranks.tiktoken", "ranks", SAME);
+    expect_gguf("bpe.model", "bpe_utf8", NO_MARKS);
+    expect_gguf("bpe.bin", "bpe_utf8", NO_MARKS);
+    expect_gguf("bpe.gguf", "bpe_utf8", NO_MARKS);
+    expect_no_gguf("qwen2.json", "the blanks beside them");
+    expect_no_gguf("metaspace.json", "follow from scores");
+    expect_no_gguf("unigram.model", "unigram");
+    sweep_keys("smollm.json");
+    sweep_keys("bpe.model");
+}
+
 static void expect_refused(const char *name, const char *data, an_status want,
                            const char *words)
 {
@@ -342,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_sentencepiece),
         cmocka_unit_test(test_other_files),
         cmocka_unit_test(test_saved),
+        cmocka_unit_test(test_gguf),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_runaway_expression),
         cmocka_unit_test(test_equal_characters),

@@ -332,7 +332,7 @@ static an_status export_once(void *ctx, an_error *err)
     an_status s = an_weight_file_open(path, &f, err);
     if (s == AN_OK) s = an_weight_file_model(f, &m, err);
     snprintf(path, sizeof path, "%s/out", folder);
-    if (s == AN_OK) s = an_export_file(f, m, e->format, e->dtype, path, err);
+    if (s == AN_OK) s = an_export_file(f, m, e->format, e->dtype, NULL, path, err);
     an_model_free(m);
     an_weight_file_close(f);
     return s;
