@@ -2,8 +2,9 @@
  * The functions of macOS that base/host_frameworks.c calls, in one library
  * for any system: ANEMONE_HOST=libhost.so. What the machine is comes from the
  * file that HOST_STUB names, read at each call: words like power=battery
- * charge=43 thermal=2 cores=6. What it was asked for is appended to that
- * file's name with .log: "qos 25 0", "awake TYPE NAME", "asleep ID".
+ * charge=43 thermal=2 cores=6 blas=old. What it was asked for is appended to
+ * that file's name with .log: "qos 25 0", "awake TYPE NAME", "asleep ID",
+ * "sgemm free" of a product in a thread that was not limited to itself.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,6 +42,10 @@ STUB const object *IOPSGetPowerSourceDescription(const object *info,
 STUB int IOPMAssertionCreateWithName(const object *type, uint32_t level,
                                      const object *name, uint32_t *id);
 STUB int IOPMAssertionRelease(uint32_t id);
+STUB int BLASSetThreading(unsigned model);
+STUB void cblas_sgemm(int order, int trans_a, int trans_b, int m, int n, int k,
+                      float alpha, const float *a, int lda, const float *b,
+                      int ldb, float beta, float *c, int ldc);
 STUB int host_stub_alive(void); /* objects and registrations */
 
 static int alive;
@@ -254,4 +259,33 @@ int IOPMAssertionRelease(uint32_t id)
 {
     note("asleep", id == 42 ? "42" : "another", "");
     return id == 42 ? 0 : -1;
+}
+
+/* ---- Accelerate ---- */
+
+static _Thread_local bool limited;
+
+int BLASSetThreading(unsigned model)
+{
+    char text[8];
+    if (setting("blas", text, sizeof text)) return -1; /* old */
+    limited = model == 1;
+    return 0;
+}
+
+void cblas_sgemm(int order, int trans_a, int trans_b, int m, int n, int k,
+                 float alpha, const float *a, int lda, const float *b, int ldb,
+                 float beta, float *c, int ldc)
+{
+    if (order != 101) abort();
+    if (!limited) note("sgemm", "free", "");
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            float sum = 0;
+            for (int l = 0; l < k; l++)
+                sum += a[trans_a == 112 ? l * lda + i : i * lda + l] *
+                       b[trans_b == 112 ? j * ldb + l : l * ldb + j];
+            float *at = &c[i * ldc + j];
+            *at = alpha * sum + (beta == 0 ? 0 : beta * *at);
+        }
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/host_ways.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,17 @@ an_host an_host_here(void)
 #else
     return (an_host){AN_HOST_FILES, "/sys/class"};
 #endif
+}
+
+bool an_host_find(an_host host, const char *image, const char *name, void *out)
+{
+    bool asked = host.way == AN_HOST_FRAMEWORKS;
+    void *handle =
+        asked ? dlopen(host.place ? host.place : image, RTLD_LAZY | RTLD_LOCAL)
+              : NULL;
+    void *at = handle ? dlsym(handle, name) : NULL;
+    memcpy(out, &at, sizeof at);
+    return at != NULL;
 }
 
 /* "m4" of "Apple M4 Pro". */

@@ -24,6 +24,12 @@ typedef struct an_host {
  * /sys/class, or a library in the place of Apple's. */
 an_host an_host_here(void);
 
+/* Puts a pointer to a function of the library `image` of macOS into *out, a
+ * pointer to a pointer to such a function, or NULL. False: it is not there, or
+ * the machine is not asked this way. Libraries stay open: they are the
+ * system's. */
+bool an_host_find(an_host host, const char *image, const char *name, void *out);
+
 typedef struct an_host_facts {
     char processor[64]; /* "Apple M4 Pro"; "": not told */
     char chip[8];       /* "m4", of an Apple M; "" of all else */

@@ -11,7 +11,6 @@
  */
 #include "base/host_ways.h"
 
-#include <dlfcn.h>
 #include <string.h>
 
 enum {
@@ -26,16 +25,6 @@ static const char iokit[] = "/System/Library/Frameworks/IOKit.framework/IOKit";
 static const char foundation[] =
     "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation";
 
-/* *out, a pointer to a function, or NULL. Images stay open: they are the
- * system's. */
-static bool find(an_host host, const char *image, const char *name, void *out)
-{
-    void *handle = dlopen(host.place ? host.place : image, RTLD_LAZY);
-    void *at = handle ? dlsym(handle, name) : NULL;
-    memcpy(out, &at, sizeof at);
-    return at != NULL;
-}
-
 /* ---- facts ---- */
 
 typedef int sysctl_fn(const char *name, void *out, size_t *size, void *new_data,
@@ -44,7 +33,7 @@ typedef int sysctl_fn(const char *name, void *out, size_t *size, void *new_data,
 void an_frameworks_facts(an_host host, an_host_facts *out)
 {
     sysctl_fn *read = NULL;
-    if (!find(host, libsystem, "sysctlbyname", &read)) return;
+    if (!an_host_find(host, libsystem, "sysctlbyname", &read)) return;
     size_t size = sizeof out->processor - 1;
     if (read("machdep.cpu.brand_string", out->processor, &size, NULL, 0) != 0)
         out->processor[0] = '\0';
@@ -76,13 +65,14 @@ typedef struct foundation_functions {
 
 static bool find_foundation(an_host host, foundation_functions *f)
 {
-    return find(host, foundation, "CFStringCreateWithCString", &f->string) &&
-           find(host, foundation, "CFStringGetCString", &f->text) &&
-           find(host, foundation, "CFDictionaryGetValue", &f->value) &&
-           find(host, foundation, "CFNumberGetValue", &f->number) &&
-           find(host, foundation, "CFArrayGetCount", &f->count) &&
-           find(host, foundation, "CFArrayGetValueAtIndex", &f->at) &&
-           find(host, foundation, "CFRelease", &f->release);
+    return an_host_find(host, foundation, "CFStringCreateWithCString",
+                        &f->string) &&
+           an_host_find(host, foundation, "CFStringGetCString", &f->text) &&
+           an_host_find(host, foundation, "CFDictionaryGetValue", &f->value) &&
+           an_host_find(host, foundation, "CFNumberGetValue", &f->number) &&
+           an_host_find(host, foundation, "CFArrayGetCount", &f->count) &&
+           an_host_find(host, foundation, "CFArrayGetValueAtIndex", &f->at) &&
+           an_host_find(host, foundation, "CFRelease", &f->release);
 }
 
 /* Borrowed from the dictionary; NULL: it has no such key. */
@@ -122,11 +112,14 @@ typedef struct power_functions {
 
 static bool find_power(an_host host, power_functions *p)
 {
-    return find(host, iokit, "IOPSCopyPowerSourcesInfo", &p->copy_info) &&
-           find(host, iokit, "IOPSCopyPowerSourcesList", &p->copy_list) &&
-           find(host, iokit, "IOPSGetProvidingPowerSourceType",
-                &p->providing) &&
-           find(host, iokit, "IOPSGetPowerSourceDescription", &p->description);
+    return an_host_find(host, iokit, "IOPSCopyPowerSourcesInfo",
+                        &p->copy_info) &&
+           an_host_find(host, iokit, "IOPSCopyPowerSourcesList",
+                        &p->copy_list) &&
+           an_host_find(host, iokit, "IOPSGetProvidingPowerSourceType",
+                        &p->providing) &&
+           an_host_find(host, iokit, "IOPSGetPowerSourceDescription",
+                        &p->description);
 }
 
 /* Of the first battery that is built in; mice have batteries too. */
@@ -173,9 +166,9 @@ static void read_thermal(an_host host, an_host_state *out)
         (*cancel)(int);
     int token = 0;
     uint64_t level = 0;
-    if (!find(host, libsystem, "notify_register_check", &start) ||
-        !find(host, libsystem, "notify_get_state", &get) ||
-        !find(host, libsystem, "notify_cancel", &cancel) ||
+    if (!an_host_find(host, libsystem, "notify_register_check", &start) ||
+        !an_host_find(host, libsystem, "notify_get_state", &get) ||
+        !an_host_find(host, libsystem, "notify_cancel", &cancel) ||
         start("com.apple.system.thermalpressurelevel", &token) != 0)
         return;
     if (get(token, &level) == 0 && level < sizeof steps / sizeof *steps)
@@ -194,7 +187,7 @@ void an_frameworks_state(an_host host, an_host_state *out)
 void an_frameworks_favour_thread(an_host host)
 {
     int (*set)(unsigned quality, int relative);
-    if (find(host, libsystem, "pthread_set_qos_class_self_np", &set))
+    if (an_host_find(host, libsystem, "pthread_set_qos_class_self_np", &set))
         set(USER_INITIATED, 0);
 }
 
@@ -203,7 +196,7 @@ bool an_frameworks_stay_awake(an_host host, const char *reason, uint32_t *id)
     foundation_functions f;
     int (*create)(object, uint32_t, object, uint32_t *);
     if (!find_foundation(host, &f) ||
-        !find(host, iokit, "IOPMAssertionCreateWithName", &create))
+        !an_host_find(host, iokit, "IOPMAssertionCreateWithName", &create))
         return false;
     object type = f.string(NULL, "PreventUserIdleSystemSleep", UTF8);
     object name = f.string(NULL, reason, UTF8);
@@ -216,5 +209,6 @@ bool an_frameworks_stay_awake(an_host host, const char *reason, uint32_t *id)
 void an_frameworks_let_sleep(an_host host, uint32_t id)
 {
     int (*release)(uint32_t);
-    if (find(host, iokit, "IOPMAssertionRelease", &release)) release(id);
+    if (an_host_find(host, iokit, "IOPMAssertionRelease", &release))
+        release(id);
 }

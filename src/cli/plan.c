@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "kernels/kernels.h"
 
 #include <math.h>
 #include <string.h>
@@ -83,6 +84,9 @@ static void print_engine(const an_display *p)
     else
         printf("%s", name);
     printf(", %s numerics\n", p->plan.numerics);
+    if (an_blas_threads() == 1) return;
+    field(p, "products");
+    printf("%s: this system cannot be told to use one\n", an_blas_name());
 }
 
 static void print_step(const an_display *p)

@@ -7,14 +7,12 @@
  */
 #include "kernels/kernels.h"
 
+#include "base/host.h"
 #include "kernels/set.h"
 
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
-#if defined(__APPLE__)
-#include <dlfcn.h>
-#endif
 
 /* Of the CBLAS standard (Blackford et al. 2002): row-major, no, transposed. */
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
@@ -27,42 +25,31 @@ static sgemm_fn *sgemm; /* NULL: our own */
 static char blas_name[128] = "own";
 static int blas_threads = 1;
 
-#if defined(__APPLE__)
 /* BLASSetThreading(1) means one thread, for calls from the thread that says
  * it; 0: done. macOS has it since 15; before, Accelerate uses as many as it
  * likes. Source: developer.apple.com/documentation/accelerate. */
 typedef int set_threading_fn(unsigned model);
-static set_threading_fn *set_threading;
+static set_threading_fn *set_threading; /* NULL: none, or of no use */
 
-static void limit_threads(void)
+static const char accelerate[] =
+    "/System/Library/Frameworks/Accelerate.framework/Accelerate";
+
+static bool find_accelerate(an_host host)
 {
-    if (set_threading) set_threading(1);
+    set_threading_fn *set = NULL;
+    if (!an_host_find(host, accelerate, "cblas_sgemm", &sgemm)) return false;
+    an_host_find(host, accelerate, "BLASSetThreading", &set);
+    if (set && set(1) == 0) set_threading = set;
+    blas_threads = set_threading ? 1 : 0;
+    snprintf(blas_name, sizeof blas_name, "Accelerate%s",
+             set_threading ? "" : " (with threads of its own)");
+    return true;
 }
 
-static void choose(void)
+#if defined(__APPLE__)
+static void use_linked(void)
 {
-    void *lib = dlopen("/System/Library/Frameworks/Accelerate.framework/"
-                       "Accelerate",
-                       RTLD_LAZY | RTLD_LOCAL);
-    union {
-        void *data;
-        sgemm_fn *code;
-    } product = {lib ? dlsym(lib, "cblas_sgemm") : NULL};
-    union {
-        void *data;
-        set_threading_fn *code;
-    } threading = {lib ? dlsym(lib, "BLASSetThreading") : NULL};
-    sgemm = product.code;
-    if (threading.code && threading.code(1) == 0)
-        set_threading = threading.code;
-    if (sgemm && !set_threading) blas_threads = 0;
-    const char *why = lib ? "Accelerate has no cblas_sgemm" : dlerror();
-    if (!sgemm)
-        snprintf(blas_name, sizeof blas_name, "own (%s)",
-                 why ? why : "Accelerate cannot be opened");
-    else
-        snprintf(blas_name, sizeof blas_name, "Accelerate%s",
-                 set_threading ? "" : " (with threads of its own)");
+    snprintf(blas_name, sizeof blas_name, "own (no Accelerate)");
 }
 #else
 /* OpenBLAS's own declarations need its header, which not all systems put in
@@ -71,17 +58,18 @@ sgemm_fn cblas_sgemm;
 void openblas_set_num_threads(int n);
 char *openblas_get_config(void);
 
-static void limit_threads(void)
-{
-}
-
-static void choose(void)
+static void use_linked(void)
 {
     openblas_set_num_threads(1); /* for all threads */
     sgemm = cblas_sgemm;
     snprintf(blas_name, sizeof blas_name, "%s", openblas_get_config());
 }
 #endif
+
+static void choose(void)
+{
+    if (!find_accelerate(an_host_here())) use_linked();
+}
 
 const char *an_blas_name(void)
 {
@@ -104,7 +92,7 @@ void an_gemm_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k,
                 lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX;
     if (m == 0 || n == 0) return;
     if (sgemm && fits && k > 0) {
-        limit_threads();
+        if (set_threading) set_threading(1);
         sgemm(ROW_MAJOR, ta ? TRANS : NO_TRANS, tb ? TRANS : NO_TRANS, (int)m,
               (int)n, (int)k, 1.0f, a, (int)lda, b, (int)ldb, beta, c,
               (int)ldc);

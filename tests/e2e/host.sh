@@ -134,6 +134,21 @@ sleeps_while_paused() {
 }
 case_of 'while it pauses the machine may sleep' sleeps_while_paused
 
+limited() {
+    mac cores=2
+    $ANEMONE --version >out && has out 'Accelerate' && ! grep -q 'own' out &&
+        train limited 6 >out && ! grep -q 'sgemm free' mac.log && ! grep products out
+}
+case_of 'Accelerate is told to use one thread a product' limited
+
+unlimited() {
+    mac cores=2 blas=old
+    $ANEMONE --version >out && has out 'Accelerate (with threads of its own)' &&
+        train unlimited 6 >out && has out 'products' && has out 'cannot be told' &&
+        has mac.log 'sgemm free' && same_run unlimited limited
+}
+case_of 'where it cannot be told, that is said' unlimited
+
 others() {
     mac cores=2
     $ANEMONE eval --checkpoint mains --data text >out && cat mac.log &&
