@@ -56,7 +56,10 @@ an_host_facts an_host_get_facts(an_host host)
     facts.cores = cores > 0 ? (int)cores : 1;
     facts.page_bytes = page > 0 ? (size_t)page : 4096;
     if (pages > 0) facts.memory_bytes = (uint64_t)pages * facts.page_bytes;
-    if (host.way == AN_HOST_FRAMEWORKS) an_frameworks_facts(host, &facts);
+    if (host.way == AN_HOST_FRAMEWORKS)
+        an_frameworks_facts(host, &facts);
+    else
+        an_files_facts(&facts);
     name_chip(&facts);
     return facts;
 }

@@ -31,8 +31,8 @@ an_host an_host_here(void);
 bool an_host_find(an_host host, const char *image, const char *name, void *out);
 
 typedef struct an_host_facts {
-    char processor[64]; /* "Apple M4 Pro"; "": not told */
-    char chip[8];       /* "m4", of an Apple M; "" of all else */
+    char processor[128]; /* "Apple M4 Pro"; "": not told */
+    char chip[8];        /* "m4", of an Apple M; "" of all else */
     int cores;
     int performance_cores; /* 0: not told */
     uint64_t memory_bytes; /* 0: not told */

@@ -65,6 +65,25 @@ static void each(an_host host, const char *class,
     if (dir) closedir(dir);
 }
 
+/* ---- facts ---- */
+
+/* "model name : ..." of /proc/cpuinfo, which arm64 lacks. */
+void an_files_facts(an_host_facts *out)
+{
+    char line[512];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    for (int i = 0; file && i < 64 && fgets(line, sizeof line, file); i++) {
+        const char *name = strchr(line, ':');
+        if (!name || strncmp(line, "model name", strlen("model name")) != 0)
+            continue;
+        name += 1 + strspn(name + 1, " \t");
+        snprintf(out->processor, sizeof out->processor, "%.*s",
+                 (int)strcspn(name, "\n"), name);
+        break;
+    }
+    if (file) fclose(file);
+}
+
 /* ---- power ---- */
 
 typedef struct supplies {

@@ -6,7 +6,8 @@
  */
 #include "engine/apple/machine.h"
 
-#include <dlfcn.h>
+#include "base/host.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +23,6 @@
 static an_answer answer(bool yes)
 {
     return yes ? AN_YES : AN_NO;
-}
-
-static bool find(const char *image, const char *name, void *out)
-{
-    void *handle = dlopen(image, RTLD_LAZY);
-    void *at = handle ? dlsym(handle, name) : NULL;
-    memcpy(out, &at, sizeof at);
-    return at != NULL;
 }
 
 /* ---- the machine ---- */
@@ -49,16 +42,16 @@ static void look_at_process(an_machine *m)
 static void look_at_kernel(an_machine *m)
 {
     struct utsname u;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    an_host_facts facts = an_host_get_facts(an_host_here());
     if (uname(&u) == 0) {
         snprintf(m->system, sizeof m->system, "%.31s", u.sysname);
         snprintf(m->version, sizeof m->version, "%.63s", u.release);
         snprintf(m->processor, sizeof m->processor, "%.31s", u.machine);
     }
-    if (cores > 0) m->cores = (int)cores;
-    if (pages > 0 && page > 0)
-        m->memory_bytes = (uint64_t)pages * (uint64_t)page;
+    snprintf(m->chip, sizeof m->chip, "%s", facts.processor);
+    m->cores = facts.cores;
+    m->fast_cores = facts.performance_cores;
+    m->memory_bytes = facts.memory_bytes;
 }
 
 uint64_t an_machine_free_bytes(const char *path)
@@ -93,7 +86,8 @@ static an_answer is_sandboxed(void)
 {
     int (*check)(int, const char *, int);
     if (is_set("APP_SANDBOX_CONTAINER_ID")) return AN_YES;
-    if (!find("/usr/lib/libSystem.B.dylib", "sandbox_check", &check))
+    if (!an_host_find(an_host_here(), "/usr/lib/libSystem.B.dylib",
+                      "sandbox_check", &check))
         return AN_UNKNOWN;
     return answer(check((int)getpid(), NULL, 0) == 1);
 }
@@ -106,7 +100,7 @@ static an_answer has_screen(void)
     enum { CALLER = -1, GRAPHIC_ACCESS = 0x10 };
     int32_t (*info)(uint32_t, uint32_t *, uint32_t *);
     uint32_t session = 0, attributes = 0;
-    if (!find(security, "SessionGetInfo", &info) ||
+    if (!an_host_find(an_host_here(), security, "SessionGetInfo", &info) ||
         info((uint32_t)CALLER, &session, &attributes) != 0)
         return AN_UNKNOWN;
     return answer((attributes & GRAPHIC_ACCESS) != 0);
@@ -118,10 +112,6 @@ static void look_at_mac(an_machine *m)
     text_of("kern.osproductversion", m->version, sizeof m->version);
     text_of("kern.osversion", m->build, sizeof m->build);
     text_of("hw.model", m->model, sizeof m->model);
-    text_of("machdep.cpu.brand_string", m->chip, sizeof m->chip);
-    m->cores = (int)number_of("hw.physicalcpu", m->cores);
-    m->fast_cores = (int)number_of("hw.perflevel0.physicalcpu", 0);
-    m->memory_bytes = (uint64_t)number_of("hw.memsize", 0);
     int64_t guest = number_of("kern.hv_vmm_present", -1);
     if (guest >= 0) m->guest = answer(guest == 1);
     m->sandboxed = is_sandboxed();
@@ -131,22 +121,9 @@ static void look_at_mac(an_machine *m)
 
 #else
 
-/* "model name : ..." of Linux. */
-static void look_at_processor(an_machine *m)
-{
-    char line[512], name[128];
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    for (int i = 0; f && i < 64 && fgets(line, sizeof line, f); i++)
-        if (sscanf(line, "model name : %127[^\n]", name) == 1) {
-            snprintf(m->chip, sizeof m->chip, "%s", name);
-            break;
-        }
-    if (f) fclose(f);
-}
-
 static void look_at_mac(an_machine *m)
 {
-    look_at_processor(m);
+    (void)m;
 }
 #endif
 
@@ -173,11 +150,12 @@ static bool bind_registry(registry *r)
 {
     static const char iokit[] =
         "/System/Library/Frameworks/IOKit.framework/IOKit";
-    return find(iokit, "IORegistryCreateIterator", &r->walk) &&
-           find(iokit, "IOIteratorNext", &r->next) &&
-           find(iokit, "IOObjectGetClass", &r->class_name) &&
-           find(iokit, "IORegistryEntryGetName", &r->name) &&
-           find(iokit, "IOObjectRelease", &r->release);
+    an_host host = an_host_here();
+    return an_host_find(host, iokit, "IORegistryCreateIterator", &r->walk) &&
+           an_host_find(host, iokit, "IOIteratorNext", &r->next) &&
+           an_host_find(host, iokit, "IOObjectGetClass", &r->class_name) &&
+           an_host_find(host, iokit, "IORegistryEntryGetName", &r->name) &&
+           an_host_find(host, iokit, "IOObjectRelease", &r->release);
 }
 
 /* "ANE", but not that of "PLANE". */

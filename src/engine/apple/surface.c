@@ -8,8 +8,7 @@
 #include "engine/apple/values.h"
 
 #include "base/alloc.h"
-
-#include <unistd.h>
+#include "base/host.h"
 
 enum { PAGE_BYTES = 16384, LEAST_BYTES = 49152, LOCK_READ_ONLY = 1 };
 
@@ -40,10 +39,9 @@ static void *properties(const an_objc *o, size_t bytes)
 static an_status check_memory(const an_framework *fw, size_t bytes,
                               an_error *err)
 {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    if (pages <= 0 || page <= 0) return AN_OK;
-    double all = (double)pages * (double)page;
-    if ((double)fw->surface_bytes + (double)bytes < all) return AN_OK;
+    double all = (double)an_host_get_facts(an_host_here()).memory_bytes;
+    if (all == 0 || (double)fw->surface_bytes + (double)bytes < all)
+        return AN_OK;
     return an_fail(err, AN_ENOMEM,
                    "surface: %zu bytes beside %zu of other surfaces are more "
                    "than the machine's %.1f GB",
