@@ -80,6 +80,12 @@ static void key_text(writer *w, const char *name, const char *v)
     put_text(w, v);
 }
 
+/* Llama 3's frequencies are a tensor of what each is divided by. */
+static bool has_factors(const an_config *c)
+{
+    return c->variant && c->rope.kind == AN_ROPE_LLAMA3;
+}
+
 static void put_keys(writer *w)
 {
     const an_config *c = &w->x->model->config;
@@ -114,6 +120,9 @@ static void put_keys(writer *w)
         key_text(w, "rope.scaling.type", "linear");
         key_real(w, "rope.scaling.factor", c->rope.factor);
     }
+    if (has_factors(c))
+        key_int(w, "rope.scaling.original_context_length",
+                (int64_t)c->rope.original);
 }
 
 /* ---- tensors ---- */
@@ -168,9 +177,7 @@ static an_status check(const an_export *x, uint64_t *n)
 {
     const an_config *c = &x->model->config;
     char name[128];
-    if (c->rope.kind == AN_ROPE_LLAMA3)
-        return an_fail(x->err, AN_EUNSUPPORTED,
-                       "export: RoPE's llama3 scaling is not written to gguf");
+    *n = has_factors(c);
     for (int i = 0; i < x->model->n_params; i++) {
         const an_model_param *p = &x->model->params[i];
         for (int k = 0; k < p->n_parts; k++, ++*n) {
@@ -189,6 +196,27 @@ static an_status check(const an_export *x, uint64_t *n)
     return AN_OK;
 }
 
+static void put_factors_head(writer *w, uint64_t *offset)
+{
+    int64_t n = w->x->model->config.facts.head_dim / 2;
+    put_text(w, "rope_freqs.weight");
+    put_u32(w, 1);
+    put_u64(w, (uint64_t)n);
+    put_u32(w, ggml_types[AN_EXPORT_F32]);
+    put_u64(w, *offset);
+    *offset += ((uint64_t)n * sizeof(float) + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+static void put_factors(writer *w)
+{
+    const an_config *c = &w->x->model->config;
+    for (int64_t i = 0; i < c->facts.head_dim / 2; i++) {
+        float x = (float)an_rope_factor(c, i);
+        put(w, &x, sizeof x);
+    }
+    pad(w);
+}
+
 an_status an_export_gguf(an_export *x)
 {
     writer count = {.x = x, .counts = true}, w = {.x = x};
@@ -202,10 +230,12 @@ an_status an_export_gguf(an_export *x)
     put_u64(&w, n_tensors);
     put_u64(&w, count.n_keys);
     put_keys(&w);
+    if (has_factors(&m->config)) put_factors_head(&w, &offset);
     for (int i = 0; i < m->n_params; i++)
         for (int k = 0; k < m->params[i].n_parts; k++)
             put_head(&w, &m->params[i], &m->params[i].parts[k], &offset);
     pad(&w);
+    if (has_factors(&m->config)) put_factors(&w);
     for (int i = 0; i < m->n_params; i++)
         for (int k = 0; k < m->params[i].n_parts; k++)
             put_data(&w, &m->params[i], &m->params[i].parts[k]);

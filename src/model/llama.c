@@ -19,7 +19,7 @@ typedef an_block_frame frame;
 
 /* ---- RoPE ---- */
 
-static double frequency(const an_config *c, int64_t pair)
+double an_llama_frequency(const an_config *c, int64_t pair)
 {
     const an_rope *r = &c->rope;
     double share = 2.0 * (double)pair / (double)c->facts.head_dim;
@@ -35,12 +35,12 @@ static double frequency(const an_config *c, int64_t pair)
 
 static double cosine(const an_config *c, int64_t pair, int64_t position)
 {
-    return cos((double)position * frequency(c, pair));
+    return cos((double)position * an_llama_frequency(c, pair));
 }
 
 static double sine(const an_config *c, int64_t pair, int64_t position)
 {
-    return sin((double)position * frequency(c, pair));
+    return sin((double)position * an_llama_frequency(c, pair));
 }
 
 static int64_t pairs(const an_config *c)

@@ -365,6 +365,31 @@ static an_status check_bytes(const reader *r, const an_gguf_tensor *from,
     return an_fail(r->err, AN_EFORMAT, "%s: ends behind the file's end", name);
 }
 
+/* rope_freqs.weight is no parameter, but how RoPE is stretched. */
+static an_status read_factors(reader *r, const an_gguf_tensor *from,
+                              const an_stored_tensor *t)
+{
+    char key[96];
+    float factors[2048];
+    double original = 0;
+    int64_t n = r->c.facts.head_dim / 2;
+    if (t->stored != AN_STORED_F32 || t->rank != 1 || t->shape[0] != n ||
+        n > 2048)
+        return an_fail(r->err, AN_EFORMAT,
+                       "rope_freqs.weight: expected %lld values of fp32",
+                       (long long)n);
+    memcpy(factors, r->s->data + from->offset, (size_t)n * sizeof *factors);
+    int64_t context = 0;
+    an_status s = an_gguf_int(
+        &r->g,
+        key_of(r, "rope.scaling.original_context_length", key, sizeof key),
+        &context, r->err);
+    if (s == AN_OK && context > 0 && context < 1 << 24)
+        original = (double)context;
+    return s == AN_OK ? an_rope_from_factors(&r->c, factors, original, r->err)
+                      : s;
+}
+
 static an_status add_tensor(reader *r, const an_gguf_tensor *from)
 {
     char name[112], hf[160];
@@ -378,6 +403,8 @@ static an_status add_tensor(reader *r, const an_gguf_tensor *from)
     if (s == AN_OK) set_shape(r, from, name, &t);
     if (s == AN_OK) s = check_bytes(r, from, &t, name);
     if (s != AN_OK) return s;
+    if (r->kind->variant && strcmp(name, "rope_freqs.weight") == 0)
+        return read_factors(r, from, &t);
     translate(r->kind, name, hf, sizeof hf);
     if (strcmp(hf, "lm_head.weight") == 0) r->c.facts.tied = false;
     if (strcmp(name, "token_embd.weight") == 0 && t.rank == 2)

@@ -40,7 +40,7 @@ same_model() { # MODEL
 }
 exact() {
     for model in weights/pairs models/gpt2 models/qwen2 models/qwen3 \
-        models/linear; do
+        models/linear models/llama3; do
         same_model $model || return 1
     done
     # 12 windows of 16 tokens, 48 ids, fp32, after 128 bytes.
@@ -68,7 +68,7 @@ refuses() {
     cat err
     has err 'another architecture' && [ "$(wc -l <err)" -eq 1 ] &&
         [ ! -e x ] || return 1
-    $ANEMONE export --checkpoint "$data/models/llama3" --to gguf --out x \
+    $ANEMONE export --checkpoint "$data/models/llama3" --to llama2c --out x \
         2>err && return 1
     cat err
     [ ! -e x ] && mkdir there &&

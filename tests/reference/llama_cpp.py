@@ -100,7 +100,7 @@ lib.llama_backend_init()
 kinds = {"llama2": "f32 f16 bf16", "blocks": "f32 f16 bf16 q8_0"}
 folders = sys.argv[2:] or [
     os.path.join(data, "models", name) for name in (
-        "llama2", "linear", "mistral", "qwen2", "qwen3", "gpt2")
+        "llama2", "llama3", "linear", "mistral", "qwen2", "qwen3", "gpt2")
 ] + [os.path.join(data, "weights", "blocks")]
 folders = [os.path.abspath(f) for f in folders]
 with tempfile.TemporaryDirectory() as work:

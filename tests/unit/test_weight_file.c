@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "model/export.h"
+#include "model/llama.h"
 #include "model/weight_file.h"
 
 #include <math.h>
@@ -289,6 +290,52 @@ static void test_index(void **state)
     assert_non_null(strstr(err.text, "pytorch_model.bin"));
 }
 
+/* ---- RoPE in GGUF ---- */
+
+/* The list of divisors, in fp32, gives the stretching back; `original` as a
+ * file may say it. */
+static void expect_rope(double head_dim, double theta, an_rope want,
+                        double original)
+{
+    float factors[64];
+    an_error err = {0};
+    an_config c = {.facts = {.head_dim = (int64_t)head_dim}};
+    want.kind = AN_ROPE_LLAMA3;
+    want.theta = theta;
+    c.rope = want;
+    for (int64_t i = 0; i < c.facts.head_dim / 2; i++)
+        factors[i] = (float)an_rope_factor(&c, i);
+    c.rope = (an_rope){.theta = theta};
+    must(an_rope_from_factors(&c, factors, original, &err), &err);
+    assert_int_equal(c.rope.kind, AN_ROPE_LLAMA3);
+    assert_true(c.rope.factor == want.factor && c.rope.low == want.low);
+    assert_true(c.rope.high == want.high && c.rope.original == want.original);
+}
+
+static void test_rope_factors(void **state)
+{
+    (void)state;
+    const an_rope llama31 = {
+        .factor = 8, .low = 1, .high = 4, .original = 8192};
+    const an_rope llama32 = {
+        .factor = 32, .low = 1, .high = 4, .original = 8192};
+    const an_rope other = {
+        .factor = 3.5, .low = 1.25, .high = 6, .original = 2048};
+    expect_rope(128, 5e5, llama31, 0);
+    expect_rope(64, 5e5, llama32, 0);
+    expect_rope(64, 5e5, llama32, 8192);
+    expect_rope(128, 1e4, other, 2048);
+    an_config c = {.facts = {.head_dim = 8}, .rope = {.theta = 1e4}};
+    an_error err = {0};
+    const float ones[] = {1, 1, 1, 1}, wild[] = {1, 2, 1, 3}, less[] = {1, 0};
+    must(an_rope_from_factors(&c, ones, 0, &err), &err);
+    assert_int_equal(c.rope.kind, AN_ROPE_DEFAULT);
+    assert_int_equal(an_rope_from_factors(&c, wild, 0, &err), AN_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "are not Llama 3's"));
+    c.rope = (an_rope){.theta = 1e4};
+    assert_int_equal(an_rope_from_factors(&c, less, 0, &err), AN_EFORMAT);
+}
+
 /* ---- memory ---- */
 
 static an_status open_and_close(void *ctx, an_error *err)
@@ -332,7 +379,8 @@ static an_status export_once(void *ctx, an_error *err)
     an_status s = an_weight_file_open(path, &f, err);
     if (s == AN_OK) s = an_weight_file_model(f, &m, err);
     snprintf(path, sizeof path, "%s/out", folder);
-    if (s == AN_OK) s = an_export_file(f, m, e->format, e->dtype, NULL, path, err);
+    if (s == AN_OK)
+        s = an_export_file(f, m, e->format, e->dtype, NULL, path, err);
     an_model_free(m);
     an_weight_file_close(f);
     return s;
@@ -388,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_same),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_rope_factors),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_index),
         cmocka_unit_test(test_no_memory),
