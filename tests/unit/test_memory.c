@@ -75,7 +75,8 @@ static void check_export(an_export_format format, an_export_dtype dtype)
     an_pretrained p;
     double before = most_mb();
     must(an_pretrained_open(path, NULL, &p, &err), &err);
-    must(an_export_file(p.source, p.model, format, dtype, out, &err), &err);
+    must(an_export_file(p.source, p.model, format, dtype, NULL, out, &err),
+         &err);
     an_pretrained_close(&p);
     double grown = most_mb() - before;
     printf("# figure: %.0f MB to %s %s: %.1f MB of memory\n", file_mb,
