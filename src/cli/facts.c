@@ -49,12 +49,13 @@ json_t *an_machine_json(const an_machine *m)
     json_object_set_new(o, "version", an_text_json(m->version));
     json_object_set_new(o, "build", an_text_json(m->build));
     json_object_set_new(o, "model", an_text_json(m->model));
-    json_object_set_new(o, "chip", an_text_json(m->chip));
+    json_object_set_new(o, "chip", an_text_json(m->host.processor));
     json_object_set_new(o, "processor", an_text_json(m->processor));
-    json_object_set_new(o, "cores", an_count_json(m->cores));
-    json_object_set_new(o, "fast_cores", an_count_json(m->fast_cores));
+    json_object_set_new(o, "cores", an_count_json(m->host.cores));
+    json_object_set_new(o, "fast_cores",
+                        an_count_json(m->host.performance_cores));
     json_object_set_new(o, "memory_bytes",
-                        an_count_json((int64_t)m->memory_bytes));
+                        an_count_json((int64_t)m->host.memory_bytes));
     json_object_set_new(o, "virtual_machine", an_answer_json(m->guest));
     json_object_set_new(o, "sandboxed", an_answer_json(m->sandboxed));
     json_object_set_new(o, "root", an_answer_json(m->root));

@@ -72,11 +72,13 @@ static void print_machine(const an_description *d)
 {
     char memory[32];
     const an_machine *m = &d->machine;
-    printf("machine     %s%s%s, %s, %d processors", m->model,
-           m->model[0] ? ", " : "", m->chip[0] ? m->chip : "processor unknown",
-           m->processor, m->cores);
-    if (m->fast_cores) printf(" (%d fast)", m->fast_cores);
-    printf(", %s\n", an_bytes_text(m->memory_bytes, memory, sizeof memory));
+    printf("machine     %s%s%s%s%s, %d processors", m->model,
+           m->model[0] ? ", " : "", m->host.processor,
+           m->host.processor[0] ? ", " : "", m->processor, m->host.cores);
+    if (m->host.performance_cores)
+        printf(" (%d fast)", m->host.performance_cores);
+    printf(", %s\n",
+           an_bytes_text(m->host.memory_bytes, memory, sizeof memory));
     printf("system      %s %s", m->system, m->version);
     if (m->build[0]) printf(" (%s)", m->build);
     printf("\n");

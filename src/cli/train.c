@@ -4,6 +4,7 @@
  * ends the process at once, which never leaves half a file either.
  */
 #include "cli/again.h"
+#include "cli/due.h"
 #include "cli/commands.h"
 #include "cli/display.h"
 #include "cli/guest.h"
@@ -622,7 +623,11 @@ static int train(const an_call *call, const void *v)
     s.o.mask = s.v->mask_prompt ? AN_MASK_PROMPT : AN_MASK_NOTHING;
     catch_signals();
     an_guest_begin(&s.guest, s.v->on_battery);
-    an_status status = open_session(&s);
+    an_status status =
+        s.v->dry_run
+            ? AN_OK
+            : an_call_test(call, s.o.engine, s.v->quiet || s.v->json, &s.err);
+    if (status == AN_OK) status = open_session(&s);
     if (status == AN_OK && s.v->dry_run)
         status = an_plan_print(&s.display, &s.err);
     else if (status == AN_OK)

@@ -11,6 +11,7 @@
 
 #include "engine/apple/bind.h"
 #include "engine/apple/folder.h"
+#include "engine/apple/verdict.h"
 #include "engine/apple/worker.h"
 #include "engine/impl.h"
 
@@ -19,7 +20,8 @@ typedef struct an_framework {
     an_worker *worker;
     an_folders folders; /* journal "" before the first program */
     an_limits limits;
-    void *options; /* of evaluations; retained */
+    void *options;     /* of evaluations; retained */
+    an_findings found; /* of the self-test; zeros: it was not run */
     /* The worker's. */
     size_t surface_bytes;       /* of all surfaces */
     struct an_loaded *programs; /* that are not dropped */
@@ -34,6 +36,7 @@ typedef struct an_apple {
 /* How a program's symbol is bound and laid out. */
 typedef struct an_symbol {
     int index;
+    bool told;                                 /* by the loaded program */
     size_t row_bytes, plane_bytes, size_bytes; /* 0: not told */
 } an_symbol;
 

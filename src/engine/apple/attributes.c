@@ -1,8 +1,9 @@
 /*
  * modelAttributes after a load: which symbol is which port, and where its rows
  * are. Shape of the dictionary: tmc/apple x/ane/compile.go, jafreck/ironmill.
- * Outputs' symbols end in "@output". A program that tells nothing is bound by
- * name, in ascending order (mechramc/Orion found that for inputs).
+ * Outputs' symbols end in "@output". A program that tells nothing is bound in
+ * the order that the self-test found; untested by name, in ascending order
+ * (mechramc/Orion found that for inputs).
  */
 #include "engine/apple/apple.h"
 #include "engine/apple/values.h"
@@ -77,9 +78,10 @@ static void read_strides(const an_objc *o, void *entry, an_symbol *out)
         out->size_bytes *= batches;
 }
 
-static int by_name(const an_port *ports, int n, int i)
+static int by_order(an_found_order order, const an_port *ports, int n, int i)
 {
     int before = 0;
+    if (order == AN_ORDER_DECLARED) return i;
     for (int k = 0; k < n; k++)
         before += strcmp(ports[k].name, ports[i].name) < 0;
     return before;
@@ -109,6 +111,8 @@ static an_status read_side(an_loaded *l, an_port_side side,
         an_ns_at(o, an_ns_get(o, about, "ANEFModelProcedures"), 0);
     void *indices = an_ns_get(o, procedure, keys[side].indices);
     bool told = an_ns_count(o, symbols) > 0;
+    an_found_order order =
+        side == AN_INPUT ? l->fw->found.inputs : l->fw->found.outputs;
     for (int i = 0; i < n; i++) {
         an_symbol *out = &l->symbols[side][i];
         void *entry = live_entry(o, live, ports[i].name);
@@ -117,8 +121,9 @@ static an_status read_side(an_loaded *l, an_port_side side,
             return an_fail(err, AN_EENGINE,
                            "load: the program has no symbol for port \"%.64s\"",
                            ports[i].name);
-        out->index = by_name(ports, n, i);
-        if (told)
+        out->told = told;
+        out->index = by_order(order, ports, n, i);
+        if (told && l->fw->found.table != AN_TABLE_WRONG)
             out->index =
                 (int)an_ns_value(o, an_ns_at(o, indices, (size_t)at), at);
         if (entry) read_strides(o, entry, out);

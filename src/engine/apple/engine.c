@@ -86,10 +86,23 @@ static an_status ask_device(an_apple *a, an_error *err)
     return AN_OK;
 }
 
+/* What the self-test found on this system; nothing where it was not run. */
+static void recall(an_apple *a)
+{
+    an_subject subject;
+    int *limit = &a->fw->limits.compiles;
+    if (an_subject_of(&a->fw->objc, &subject, NULL) != AN_OK ||
+        an_verdict_load(&subject, &a->fw->found, NULL) != AN_OK)
+        return;
+    int found = a->fw->found.compiles;
+    if (found && *limit > found) a->base.limits.compiles = *limit = found;
+}
+
 static an_status look_at_device(an_apple *a, an_error *err)
 {
     void *pool = an_pool_push(&a->fw->objc);
     an_status s = ask_device(a, err);
+    if (s == AN_OK) recall(a);
     an_pool_pop(&a->fw->objc, pool);
     return s;
 }

@@ -42,16 +42,12 @@ static void look_at_process(an_machine *m)
 static void look_at_kernel(an_machine *m)
 {
     struct utsname u;
-    an_host_facts facts = an_host_get_facts(an_host_here());
     if (uname(&u) == 0) {
         snprintf(m->system, sizeof m->system, "%.31s", u.sysname);
         snprintf(m->version, sizeof m->version, "%.63s", u.release);
         snprintf(m->processor, sizeof m->processor, "%.31s", u.machine);
     }
-    snprintf(m->chip, sizeof m->chip, "%s", facts.processor);
-    m->cores = facts.cores;
-    m->fast_cores = facts.performance_cores;
-    m->memory_bytes = facts.memory_bytes;
+    m->host = an_host_get_facts(an_host_here());
 }
 
 uint64_t an_machine_free_bytes(const char *path)
@@ -70,16 +66,12 @@ static void text_of(const char *name, char *out, size_t size)
     out[n < size ? n : size - 1] = '\0';
 }
 
-/* Of 4 or 8 bytes; `other` where the system has no such name. */
-static int64_t number_of(const char *name, int64_t other)
+static an_answer is_guest(void)
 {
-    int64_t wide = 0;
-    int32_t narrow = 0;
-    size_t n = sizeof wide;
-    if (sysctlbyname(name, &wide, &n, NULL, 0) != 0) return other;
-    if (n != sizeof narrow) return wide;
-    memcpy(&narrow, &wide, sizeof narrow);
-    return narrow;
+    int32_t guest = 0;
+    size_t n = sizeof guest;
+    bool told = sysctlbyname("kern.hv_vmm_present", &guest, &n, NULL, 0) == 0;
+    return told ? answer(guest == 1) : AN_UNKNOWN;
 }
 
 static an_answer is_sandboxed(void)
@@ -112,8 +104,7 @@ static void look_at_mac(an_machine *m)
     text_of("kern.osproductversion", m->version, sizeof m->version);
     text_of("kern.osversion", m->build, sizeof m->build);
     text_of("hw.model", m->model, sizeof m->model);
-    int64_t guest = number_of("kern.hv_vmm_present", -1);
-    if (guest >= 0) m->guest = answer(guest == 1);
+    m->guest = is_guest();
     m->sandboxed = is_sandboxed();
     m->screen = has_screen();
     m->service = answer(getppid() == 1);

@@ -1,10 +1,13 @@
 /*
  * What the machine and its system tell of themselves. On macOS by sysctl, by
  * functions of libSystem found at run time, and by IOKit; elsewhere by POSIX.
+ * What the trainer needs of them too is base/host.h's.
  * What is not told is "", 0 or AN_UNKNOWN.
  */
 #ifndef AN_ENGINE_APPLE_MACHINE_H
 #define AN_ENGINE_APPLE_MACHINE_H
+
+#include "base/host.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,14 +15,12 @@
 typedef enum an_answer { AN_UNKNOWN, AN_NO, AN_YES } an_answer;
 
 typedef struct an_machine {
-    char system[32];    /* "macOS", "Linux" */
-    char version[64];   /* "26.3"; the kernel's elsewhere */
-    char build[32];     /* "25D125" */
-    char model[64];     /* "Mac16,10" */
-    char chip[128];     /* "Apple M4 Pro" */
-    char processor[32]; /* "arm64" */
-    int cores, fast_cores;
-    uint64_t memory_bytes;
+    char system[32];     /* "macOS", "Linux" */
+    char version[64];    /* "26.3"; the kernel's elsewhere */
+    char build[32];      /* "25D125" */
+    char model[64];      /* "Mac16,10" */
+    char processor[32];  /* "arm64" */
+    an_host_facts host;  /* processor, cores, memory */
     an_answer guest;     /* of a hypervisor */
     an_answer sandboxed; /* an app's sandbox, not that of a service */
     an_answer root;

@@ -138,6 +138,9 @@ an_status an_apple_compile(an_program *p, const an_source *source,
     if (s == AN_OK) s = refuse(p, source, err);
     if (s == AN_OK) s = an_program_choose(p, source, err);
     if (s == AN_OK) s = an_program_lay_out(p, err);
+    if (s == AN_OK)
+        s = an_findings_allow(&framework_of(p)->found, p->ports, p->n_ports,
+                              err);
     if (s == AN_OK) s = an_engine_take_compile(p->engine, err);
     if (s == AN_OK) s = an_engine_take_place(p->engine, err);
     a->counted = s == AN_OK;
@@ -162,7 +165,8 @@ an_status an_apple_reload(an_program *p, const an_blob *blobs, int n_blobs,
 {
     an_apple_program *a = (an_apple_program *)p;
     an_loaded *fresh = NULL;
-    an_status s = an_engine_take_compile(p->engine, err);
+    an_status s = an_findings_allow_reload(&framework_of(p)->found, err);
+    if (s == AN_OK) s = an_engine_take_compile(p->engine, err);
     if (s != AN_OK) return s;
     s = load(p, AN_LOAD_ALONE, blobs, n_blobs, &fresh, err);
     if (s != AN_OK) return s;
