@@ -52,6 +52,10 @@ static void round_half(size_t n, float *x)
 #define VECTOR_BYTES 32
 #define WIDEN(x) _mm256_cvtps_pd(x) /* gcc 12 takes three for its own */
 #define FUSED(a, b, c) _mm256_fmadd_ps(_mm256_set1_ps(a), b, c)
+#define MULTIPLY_ADD(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define BYTES(p)                                                               \
+    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(                                   \
+        _mm_loadl_epi64((const __m128i *)(const void *)(p))))
 #include "kernels/set.inc"
 
 #if defined(__clang__)

@@ -10,6 +10,7 @@
 #include <arm_neon.h>
 #define SET_TEXT "neon"
 #define FUSED(a, b, c) vfmaq_n_f32(c, b, a)
+#define MULTIPLY_ADD(a, b, c) vfmaq_f32(c, a, b)
 
 static void half_to_float(size_t n, const uint16_t *x, float *y)
 {

@@ -92,6 +92,28 @@ typedef struct an_mac_product_args {
     const an_mac *mac; /* without stage, ties away, denormals kept */
 } an_mac_product_args;
 
+/*
+ * out[r] = sum over p of A[r, p] x[p], in fp32, for `rows` rows of k elements,
+ * a row `lda` elements from the next. In Q8 AN_GEMV_GROUP elements of a row
+ * share a factor, at scales[r lds + p / AN_GEMV_GROUP], and k is a multiple of
+ * it. A row's sum depends on its elements, k and the set alone.
+ */
+enum { AN_GEMV_GROUP = 32 };
+typedef enum an_gemv_type {
+    AN_GEMV_F32,
+    AN_GEMV_F16,
+    AN_GEMV_Q8, /* int8 */
+    AN_GEMV_TYPES
+} an_gemv_type;
+typedef struct an_gemv {
+    int64_t rows, k;
+    const void *a;
+    int64_t lda;
+    const float *scales; /* Q8 */
+    int64_t lds;
+} an_gemv;
+typedef void an_gemv_fn(const an_gemv *g, const float *x, float *out);
+
 typedef struct an_kernel_set {
     const char *name;
     void (*half_to_float)(size_t n, const uint16_t *x, float *y);
@@ -107,6 +129,7 @@ typedef struct an_kernel_set {
     void (*round_half_f64)(size_t n, an_ties ties, double *x);
     an_gemm_f32_fn *gemm_f32;
     an_gemm_f64_fn *gemm_f64;
+    an_gemv_fn *gemv[AN_GEMV_TYPES];
     void (*gemm_mac)(const an_mac_product_args *p, void *work);
     an_loop_f32_fn *loop_f32;
     an_loop_f64_fn *loop_f64;

@@ -7,7 +7,7 @@
  * first of them opens a chain that takes in all others of its shape that can
  * run then, so chains are as long as the data flow allows.
  */
-#include "engine/soft/plan.h"
+#include "engine/soft/narrow.h"
 
 #include "base/alloc.h"
 #include "mil/blob.h"
@@ -183,6 +183,18 @@ static bool is_live(const an_plan *plan, const an_node *node)
     return false;
 }
 
+/* Conversions that a contraction does itself are nobody's operand. */
+static void skip_narrow(an_plan *plan)
+{
+    const an_function *f = plan->function;
+    an_narrow narrow;
+    for (int i = 0; i < f->n_nodes; i++)
+        if (is_live(plan, f->nodes[i]) &&
+            an_narrow_find(plan, f->nodes[i], &narrow))
+            for (int k = 0; k < narrow.n_nodes; k++)
+                plan->skipped[narrow.nodes[k]->results[0]->id] = true;
+}
+
 static void count_readers(an_plan *plan)
 {
     const an_function *f = plan->function;
@@ -341,6 +353,10 @@ static an_status add_steps(an_plan *plan, an_error *err)
     for (int i = 0; i < f->n_nodes && status == AN_OK; i++) {
         const an_node *node = f->nodes[i];
         if (node->op == &an_op_const || !is_live(plan, node)) continue;
+        if (plan->skipped[node->results[0]->id]) {
+            s.ready[node->results[0]->id] = true;
+            continue;
+        }
         s.waiting[s.n_waiting++] = node;
         status = check_tensors(node, err);
     }
@@ -421,8 +437,10 @@ an_status an_plan_build(an_plan *plan, const an_place *results, an_error *err)
 {
     size_t n = (size_t)plan->function->n_values + 1;
     plan->n_readers = an_arena_array(plan->arena, n, sizeof *plan->n_readers);
-    if (!plan->n_readers) return an_plan_no_memory(err);
+    plan->skipped = an_arena_array(plan->arena, n, sizeof *plan->skipped);
+    if (!plan->n_readers || !plan->skipped) return an_plan_no_memory(err);
     count_readers(plan);
+    skip_narrow(plan);
     an_status s = an_plan_place(plan, results, err);
     if (s == AN_OK) s = add_steps(plan, err);
     if (s == AN_OK) s = add_result_copies(plan, results, err);

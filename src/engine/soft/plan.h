@@ -71,6 +71,7 @@ typedef struct an_plan {
     int n_nodes;
     an_place *places; /* by value id; buffer -1: none yet */
     int *n_readers;   /* by value id: of live nodes, and of results */
+    bool *skipped;    /* by value id: never made, see narrow.h */
     size_t work_bytes, scratch_bytes;
 } an_plan;
 

@@ -8,9 +8,15 @@
  * with stride 1); otherwise the block is converted into the worker's scratch.
  * When several blocks of rows share the right operand it is converted once, by
  * a copy step in front. The result is rounded once, into its place.
+ *
+ * A left operand that is a conversion of something stored narrower (narrow.c)
+ * is read as that, and converted with its blocks. Few columns are the matter of
+ * product_rows.c.
  */
 #include "engine/soft/product.h"
+#include "engine/soft/narrow.h"
 #include "kernels/kernels.h"
+#include "kernels/set.h"
 
 /* Sizes that keep a block's operands within a second-level cache. */
 enum { BLOCK_M = 128, SINGLE_M = 256, BLOCK_N = 512, BLOCK_K = 1024 };
@@ -62,6 +68,17 @@ static void store(const product *p, const void *x, int64_t at, int64_t n,
                      column_stride(&p->out));
 }
 
+/* n elements from `offset`, which were loaded, times their scales. */
+static void scale(const side *s, const an_exec *exec, int64_t offset, int64_t n,
+                  float *x)
+{
+    const float *scales = an_exec_read(exec, &s->scales, s->scales.offset);
+    int64_t first = (offset - s->place.offset) / AN_GEMV_GROUP;
+    for (int64_t g = 0; g < n / AN_GEMV_GROUP; g++)
+        for (int i = 0; i < AN_GEMV_GROUP; i++)
+            x[g * AN_GEMV_GROUP + i] *= scales[first + g];
+}
+
 /* rows x columns of an operand from an offset, in place or converted. */
 static matrix block_of(const product *p, const side *s, const an_exec *exec,
                        int64_t offset, int64_t rows, int64_t columns,
@@ -75,9 +92,13 @@ static matrix block_of(const product *p, const side *s, const an_exec *exec,
     int64_t lines = s->flipped ? columns : rows;
     int64_t length = s->flipped ? rows : columns;
     int64_t line_stride = s->flipped ? cs : rs, stride = s->flipped ? rs : cs;
-    for (int64_t i = 0; i < lines; i++)
-        load(p, at->dtype, an_exec_read(exec, at, offset + i * line_stride),
-             stride, length, scratch, i * length);
+    for (int64_t i = 0; i < lines; i++) {
+        int64_t from = offset + i * line_stride;
+        load(p, at->dtype, an_exec_read(exec, at, from), stride, length,
+             scratch, i * length);
+        if (s->scales.buffer >= 0)
+            scale(s, exec, from, length, (float *)scratch + i * length);
+    }
     return (matrix){scratch, length, s->flipped};
 }
 
@@ -237,19 +258,36 @@ static an_status convert(an_plan *plan, an_place *p, an_dtype dtype,
     return s;
 }
 
+/* The left operand as it is stored. */
+static an_status find_narrow(an_plan *plan, const an_narrow *n,
+                             const an_shape *shape, side *a, an_error *err)
+{
+    an_status s = an_plan_operand(plan, n->data, &a->place, err);
+    if (s != AN_OK) return s;
+    an_place_reshape(&a->place, shape->rank, shape->dims, &a->place);
+    return n->scales ? an_plan_operand(plan, n->scales, &a->scales, err)
+                     : AN_OK;
+}
+
 static an_status find_operands(an_plan *plan, const an_node *node,
                                const an_contract *c, product *p, an_error *err)
 {
     an_place *places[] = {&p->a.place, &p->b.place};
+    an_narrow narrow;
+    p->a.scales.buffer = p->b.scales.buffer = p->bias.buffer = -1;
     for (int i = 0; i < 2; i++) {
         const an_shape *shape = i ? &c->b_shape : &c->a_shape;
         const an_value *v = an_node_tensor(node, i ? c->b : c->a);
-        an_status s = an_plan_operand(plan, v, places[i], err);
-        if (s == AN_OK) s = reshaped(plan, places[i], shape, err);
+        an_status s = AN_OK;
+        if (i == 0 && an_narrow_find(plan, node, &narrow)) {
+            s = find_narrow(plan, &narrow, shape, &p->a, err);
+        } else {
+            s = an_plan_operand(plan, v, places[i], err);
+            if (s == AN_OK) s = reshaped(plan, places[i], shape, err);
+        }
         if (s != AN_OK) return s;
         if (i ? c->transpose_b : c->transpose_a) swap_last(places[i]);
     }
-    p->bias.buffer = -1;
     if (c->bias < 0) return AN_OK;
     return an_plan_operand(plan, an_node_tensor(node, c->bias), &p->bias, err);
 }
@@ -280,15 +318,19 @@ static void choose_blocks(product *p)
     p->blocks_n = (p->n + p->block_n - 1) / p->block_n;
 }
 
-/* Swaps the operands when the result is stored with stride 1 along m. */
-static void orient(product *p)
+void an_product_turn(product *p)
 {
-    if (row_stride(&p->out) != 1 || column_stride(&p->out) == 1 ||
-        p->bias.buffer >= 0)
-        return;
     side a = p->a;
     p->a = p->b, p->b = a;
     swap_last(&p->a.place), swap_last(&p->b.place), swap_last(&p->out);
+}
+
+/* Swaps the operands when the result is stored with stride 1 along m. */
+static void orient(product *p)
+{
+    if (row_stride(&p->out) == 1 && column_stride(&p->out) != 1 &&
+        p->bias.buffer < 0 && p->a.scales.buffer < 0)
+        an_product_turn(p);
 }
 
 static size_t aligned(int64_t elements, size_t size)
@@ -325,6 +367,7 @@ static an_status finish(an_plan *plan, product *p, an_error *err)
     an_plan_touch(plan, p->b.place.buffer);
     an_plan_touch(plan, p->out.buffer);
     if (p->bias.buffer >= 0) an_plan_touch(plan, p->bias.buffer);
+    if (p->a.scales.buffer >= 0) an_plan_touch(plan, p->a.scales.buffer);
     return an_plan_append(plan, &p->step) ? AN_OK : an_plan_no_memory(err);
 }
 
@@ -372,9 +415,11 @@ an_status an_plan_add_product(an_plan *plan, const an_node *node, bool *done,
     p->wide = an_plan_dtype(plan, c.out_shape.dtype) == AN_FP64;
     broadcast_batch(&p->a.place, &p->out);
     broadcast_batch(&p->b.place, &p->out);
-    orient(p);
+    bool rows = !plan->numerics->chip && an_product_is_rows(p);
+    if (!rows) orient(p);
     choose_blocks(p);
     s = plan->numerics->chip ? an_product_finish_hw(plan, p, err)
+        : rows               ? an_product_finish_rows(plan, p, err)
                              : finish(plan, p, err);
     if (s == AN_OK && dense.buffer != at.buffer) {
         an_place_reshape(&dense, at.rank, at.dims, &dense);

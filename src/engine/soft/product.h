@@ -11,6 +11,10 @@ typedef struct an_side {
     an_place place; /* [batch.., rows, columns] */
     bool direct;    /* read in place */
     bool flipped;   /* stored with stride 1 along the rows */
+    /* Of int8 rows without gaps, one batch: element i of the buffer, counted
+     * from the place's offset, is times scale i / AN_GEMV_GROUP. buffer -1:
+     * none. */
+    an_place scales;
 } an_side;
 
 typedef struct an_product_step {
@@ -36,5 +40,14 @@ an_product_block an_product_block_of(const an_product_step *p, int tile);
 /* Appends the step of a product whose places and blocks are set, on a chip. */
 an_status an_product_finish_hw(an_plan *plan, an_product_step *p,
                                an_error *err);
+
+/* product_rows.c: few columns, as dot products of the left operand's rows, read
+ * as they are stored. Turns the operands when the right one has the rows;
+ * false: it is not for this product. */
+bool an_product_is_rows(an_product_step *p);
+an_status an_product_finish_rows(an_plan *plan, an_product_step *p,
+                                 an_error *err);
+/* The operands, and the result with them, the other way round. */
+void an_product_turn(an_product_step *p);
 
 #endif
