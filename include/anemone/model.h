@@ -94,12 +94,23 @@ typedef enum an_block_form {
 /* Finite, so that no arithmetic makes NaN of it; exp(AN_MASKED) is 0. */
 #define AN_MASKED (-1e4)
 
+/* How matrices are stored at their ports, for fp32 blocks. */
+typedef enum an_matrix_form {
+    AN_MATRIX_PLAIN, /* in the block's type */
+    AN_MATRIX_F16,   /* fp16, cast inside */
+    /* int8 [1, O, C / 32, 32] times fp32 [1, O, C / 32, 1] at the port with
+     * "_scales" after its name; PLAIN where C is no multiple of 32. */
+    AN_MATRIX_Q8,
+} an_matrix_form;
+enum { AN_MATRIX_GROUP = 32 };
+
 typedef struct an_block_options {
     an_dtype x_dtype;        /* of x, cast inside to `dtype` */
     an_dtype dtype;          /* of parameters and results: fp16, fp32, fp64 */
     int64_t batch, sequence; /* DECODE: 1 and 1 */
     an_block_form form;
     int64_t capacity; /* DECODE */
+    an_matrix_form matrices;
 } an_block_options;
 
 /*

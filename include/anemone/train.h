@@ -173,6 +173,17 @@ typedef struct an_runner an_runner;
  * what follows, token by token, in fp32, over a cache of keys and values. OFF:
  * the engine computes the whole window again for every token. */
 typedef enum an_cache_use { AN_CACHE_ON, AN_CACHE_OFF } an_cache_use;
+/* How matrices are held while text is made. Sums are in fp32 in any case. */
+typedef enum an_run_dtype {
+    AN_RUN_FILE, /* q8 for a file with quantised matrices, f16 for one with fp16
+                    or bf16, else f32; F32 on `exact` numerics */
+    AN_RUN_F32,
+    AN_RUN_F16, /* refused when an element is beyond 65504 */
+    AN_RUN_Q8,  /* int8 with an fp32 scale per 32 elements of a row; f32 where
+                   rows are no multiple of 32 */
+    AN_RUN_DTYPE_COUNT
+} an_run_dtype;
+AN_API const char *an_run_dtype_name(an_run_dtype dtype); /* "file", "f32" */
 typedef struct an_runner_options {
     /* A run folder, or a step's folder in it; a folder of Hugging Face's; a
      * file: safetensors beside its config.json, GGUF, llama2.c's, llm.c's GPT-2
@@ -184,6 +195,7 @@ typedef struct an_runner_options {
     int threads;
     int64_t batch, sequence; /* 0: 1, and the model's */
     an_cache_use cache;
+    an_run_dtype dtype;
     const char *dump; /* as an_train_options.dump */
 } an_runner_options;
 AN_API an_status an_runner_open(const an_runner_options *options,

@@ -21,6 +21,11 @@ typedef struct values {
     const char *system;
 } values;
 
+static const char *dtype_choice(int i)
+{
+    return an_run_dtype_name((an_run_dtype)i);
+}
+
 static const an_option options[] = {
     {.section = "Options",
      .name = "checkpoint",
@@ -113,6 +118,13 @@ static const an_option options[] = {
      .max = 9007199254740992.0,
      AN_AT(values, sample.seed),
      .help = "the same seed makes the same text"},
+    {.name = "dtype",
+     .metavar = "TYPE",
+     .type = AN_OPTION_CHOICE,
+     .choice = dtype_choice,
+     AN_AT(values, runner.dtype),
+     .help = "how matrices are held: f32, f16, q8 (int8 with a scale per 32), "
+             "or file, as in the file (bf16 as f16); sums are in fp32"},
     {.name = "no-cache",
      .type = AN_OPTION_FLAG,
      AN_AT(values, uncached),

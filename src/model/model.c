@@ -70,6 +70,10 @@ static an_status check_request(const an_model *model, int block,
         return an_fail(err, AN_EINVAL,
                        "model: blocks are fp16, fp32 or fp64, came %s and %s",
                        an_dtype_name(o->x_dtype), an_dtype_name(o->dtype));
+    if (o->matrices != AN_MATRIX_PLAIN && o->dtype != AN_FP32)
+        return an_fail(err, AN_EINVAL,
+                       "model: narrow matrices are for fp32 blocks, came %s",
+                       an_dtype_name(o->dtype));
     if (o->batch < 1 || o->sequence < 1 || o->sequence > most ||
         o->batch > most / o->sequence)
         return an_fail(err, AN_EINVAL,
@@ -119,7 +123,8 @@ an_status an_model_block(const an_model *model, int block,
                         .sequence = o->sequence,
                         .columns = o->batch * o->sequence,
                         .form = o->form,
-                        .capacity = o->capacity};
+                        .capacity = o->capacity,
+                        .matrices = o->matrices};
     an_module *module = NULL;
     s = an_module_new(&module, err);
     if (s == AN_OK) s = build(model, row, o->x_dtype, &f, module, err);

@@ -9,6 +9,7 @@
 #include "base/half.h"
 
 #include <math.h>
+#include <stdio.h>
 
 typedef an_block_frame frame;
 
@@ -84,10 +85,31 @@ an_value *an_part_vector(const frame *f, const char *name, int64_t rows)
     return an_build_param(f->b, name, AN_TENSOR(f->dtype, 1, rows, 1, 1));
 }
 
+/* reshape(cast(q) scales). */
+static an_value *groups(const frame *f, const char *name, int64_t rows,
+                        int64_t columns)
+{
+    char scales_name[64];
+    int64_t n = columns / AN_MATRIX_GROUP;
+    snprintf(scales_name, sizeof scales_name, "%s_scales", name);
+    an_value *q = an_build_param(
+        f->b, name, AN_TENSOR(AN_INT8, 1, rows, n, AN_MATRIX_GROUP));
+    an_value *scales =
+        an_build_param(f->b, scales_name, AN_TENSOR(f->dtype, 1, rows, n, 1));
+    an_value *w =
+        an_emit_binary(f->b, "mul", an_emit_cast(f->b, q, f->dtype), scales);
+    return an_part_shaped(f, w, 1, 1, rows, columns);
+}
+
 an_value *an_part_matrix(const frame *f, const char *name, int64_t rows,
                          int64_t columns)
 {
-    return an_build_param(f->b, name, AN_TENSOR(f->dtype, 1, 1, rows, columns));
+    if (f->matrices == AN_MATRIX_Q8 && columns % AN_MATRIX_GROUP == 0)
+        return groups(f, name, rows, columns);
+    an_dtype dtype = f->matrices == AN_MATRIX_F16 ? AN_FP16 : f->dtype;
+    an_value *w =
+        an_build_param(f->b, name, AN_TENSOR(dtype, 1, 1, rows, columns));
+    return w ? an_emit_cast(f->b, w, f->dtype) : NULL;
 }
 
 an_value *an_part_project(const frame *f, an_value *w, an_value *x)

@@ -17,6 +17,7 @@ struct an_block_frame {
     int64_t batch, sequence, columns; /* columns = batch x sequence */
     an_block_form form;
     int64_t capacity; /* DECODE */
+    an_matrix_form matrices;
 };
 
 /* A table [1, rows, 1, N]: a constant, in DECODE a parameter. */
@@ -28,7 +29,8 @@ an_value *an_part_shaped(const an_block_frame *f, an_value *x, int64_t a,
 an_value *an_part_channels(const an_block_frame *f, an_value *x, int64_t begin,
                            int64_t size);
 
-/* Parameters of the function: [1, rows, 1, 1] and [1, 1, rows, columns]. */
+/* Parameters of the function: [1, rows, 1, 1] and [1, 1, rows, columns], the
+ * latter at ports of the form f->matrices. */
 an_value *an_part_vector(const an_block_frame *f, const char *name,
                          int64_t rows);
 an_value *an_part_matrix(const an_block_frame *f, const char *name,

@@ -70,7 +70,10 @@ static an_status compile(an_layers *l, int block, an_error *err)
                           .batch = 1,
                           .sequence = l->o.sequence,
                           .form = l->o.form,
-                          .capacity = decode ? l->o.cache->capacity : 0};
+                          .capacity = decode ? l->o.cache->capacity : 0,
+                          .matrices = l->o.dtype == l->o.weights->dtype
+                                          ? l->o.weights->form
+                                          : AN_MATRIX_PLAIN};
     snprintf(name, sizeof name, "%s_%lld", decode ? "decode" : "prompt",
              (long long)(decode ? o.capacity : o.sequence));
     return an_layers_compile(l->o.placed, block, &o, l->o.engine, l->o.columns,
@@ -79,30 +82,16 @@ static an_status compile(an_layers *l, int block, an_error *err)
 
 /* ---- surfaces by name ---- */
 
-static int find_weight(const an_weights *w, int layer, int block,
-                       const char *port)
-{
-    for (int i = 0; i < w->n; i++) {
-        const an_model_param *p = w->list[i].param;
-        if (p->layer == layer && p->block == block && p->port &&
-            strcmp(p->port, port) == 0)
-            return i;
-    }
-    return -1;
-}
-
-an_status an_layers_bind_weight(const an_placed *p, int layer, int block,
+an_status an_layers_bind_weight(an_packed *weights, int layer, int block,
                                 an_engine *engine, const an_port *port,
                                 an_request *r, an_error *err)
 {
     an_surface *surface = NULL;
-    int i = find_weight(p->weights, layer, block, port->name);
-    if (i < 0 && block == AN_BLOCK_HEAD)
-        i = find_weight(p->weights, -1, AN_BLOCK_EMBED, port->name);
+    int i = an_packed_find(weights, layer, block, port->name);
     if (i < 0)
-        return an_fail(err, AN_EINVAL, "%s: nothing is called '%s'",
-                       block_name(p, block), port->name);
-    an_status s = an_weight_surface(p->weights, i, engine, port, &surface, err);
+        return an_fail(err, AN_EINVAL, "block %d: nothing is called '%s'",
+                       block, port->name);
+    an_status s = an_packed_surface(weights, i, engine, port, &surface, err);
     return s == AN_OK ? an_request_bind(r, AN_INPUT, port->name, surface, err)
                       : s;
 }
@@ -146,7 +135,7 @@ static an_status bind_input(an_layers *l, int layer, int block, an_request *r,
     else if (table && l->o.form == AN_FORM_DECODE)
         at = table;
     else if (!kept)
-        return an_layers_bind_weight(l->o.placed, layer, block, l->o.engine,
+        return an_layers_bind_weight(l->o.weights, layer, block, l->o.engine,
                                      port, r, err);
     an_status s = own(l, port, at, x ? &l->flow_port : NULL, err);
     return s == AN_OK ? an_request_bind(r, AN_INPUT, port->name, *at, err) : s;

@@ -7,10 +7,12 @@
 #define AN_TRAIN_LAYERS_H
 
 #include "train/cache.h"
+#include "train/packed.h"
 #include "train/placed.h"
 
 typedef struct an_layers_options {
-    const an_placed *placed; /* this and the engine outlive the layers */
+    const an_placed *placed; /* model and dump; all of these outlive it */
+    an_packed *weights;
     an_engine *engine;
     an_dtype dtype;        /* of the blocks */
     int columns;           /* ports are padded to a multiple of this */
@@ -39,9 +41,9 @@ void an_layers_set_position(an_layers *l, int64_t position);
 /* All layers, and then `last` when it is not NULL. Allocates nothing. */
 an_status an_layers_run(an_layers *l, an_request *last, an_error *err);
 
-/* The weight that a block's function calls `port`, bound to a program's port;
- * for programs beside the layers' too: the head (AN_BLOCK_HEAD, layer -1). */
-an_status an_layers_bind_weight(const an_placed *p, int layer, int block,
+/* Binds the weight that a block's function calls as the port; for programs
+ * beside the layers' too: the head (AN_BLOCK_HEAD, layer -1). */
+an_status an_layers_bind_weight(an_packed *weights, int layer, int block,
                                 an_engine *engine, const an_port *port,
                                 an_request *r, an_error *err);
 /* A block's function as a program. `name` is for dumps. */

@@ -36,6 +36,7 @@ an_status an_placed_open(an_placed *p, const char *engine, an_numerics numerics,
                : chip                        ? AN_FP16
                                              : AN_FP32;
     an_model_get_facts(p->model, &p->model_facts);
+    if (use == AN_WEIGHTS_NONE) return AN_OK;
     return an_weights_new(p->model,
                           numerics == AN_NUMERICS_EXACT ? AN_FP64 : AN_FP32,
                           use, p->cpu, &p->weights, err);

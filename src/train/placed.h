@@ -17,8 +17,8 @@ typedef struct an_placed {
     an_model *model;
     an_model_facts model_facts;
     an_tokenizer *tokenizer;
-    an_weights *weights;
-    an_dump *dump;  /* of the stages of lowering; NULL: none */
+    an_weights *weights; /* NULL with AN_WEIGHTS_NONE */
+    an_dump *dump;       /* of the stages of lowering; NULL: none */
     an_dtype dtype; /* of the blocks: fp16 on a chip, fp32 on `cpu`, fp64 in
                        `exact` */
     int columns;    /* ports' last axis: 32 on a chip, 1 on `cpu` */

@@ -10,6 +10,7 @@
 
 struct an_predictor {
     const an_placed *placed;
+    an_packed *weights;
     an_dtype dtype; /* fp32; fp64 in `exact` */
     int64_t sequence;
     an_cache cache;
@@ -17,7 +18,7 @@ struct an_predictor {
     an_program *head;
     an_request *head_request;
     an_surface *logits;
-    const an_weight *embed, *positions; /* NULL: there are none */
+    int embed, positions; /* weights; -1: none */
 };
 
 /* Longer prompts go on token by token: a pass holds the scores of all pairs of
@@ -26,32 +27,15 @@ enum { PROMPT_MOST = 2048 };
 
 /* ---- the embedding ---- */
 
-static const an_weight *find_embedding(const an_weights *w, const char *port)
-{
-    for (int i = 0; i < w->n; i++) {
-        const an_model_param *p = w->list[i].param;
-        if (p->block == AN_BLOCK_EMBED && strcmp(p->port, port) == 0)
-            return &w->list[i];
-    }
-    return NULL;
-}
-
-static double element(const an_weights *w, const an_weight *x, int64_t row,
-                      int64_t column)
-{
-    int64_t at = row * x->param->columns + column;
-    return w->dtype == AN_FP64 ? ((const double *)x->master)[at]
-                               : (double)((const float *)x->master)[at];
-}
-
 /* Column `column` becomes E[id] (+ P[position]). */
 static void embed(const an_predictor *d, const an_matrix *x, int64_t column,
                   int32_t id, int64_t position)
 {
-    const an_weights *w = d->placed->weights;
-    for (int64_t row = 0; row < d->embed->param->columns; row++) {
-        double sum = element(w, d->embed, id, row);
-        if (d->positions) sum += element(w, d->positions, position, row);
+    const an_packed *w = d->weights;
+    for (int64_t row = 0; row < d->placed->model_facts.width; row++) {
+        double sum = an_packed_get(w, d->embed, id, row);
+        if (d->positions >= 0)
+            sum += an_packed_get(w, d->positions, position, row);
         an_matrix_put(x, row, column, sum);
     }
 }
@@ -61,8 +45,11 @@ static void embed(const an_predictor *d, const an_matrix *x, int64_t column,
 static an_status make_head(an_predictor *d, an_error *err)
 {
     const an_placed *p = d->placed;
-    an_block_options o = {
-        .x_dtype = d->dtype, .dtype = d->dtype, .batch = 1, .sequence = 1};
+    an_block_options o = {.x_dtype = d->dtype,
+                          .dtype = d->dtype,
+                          .batch = 1,
+                          .sequence = 1,
+                          .matrices = d->weights->form};
     an_status s = an_layers_compile(p, AN_BLOCK_HEAD, &o, p->cpu, 1, "decode",
                                     &d->head, err);
     if (s == AN_OK) s = an_request_new(d->head, &d->head_request, err);
@@ -73,8 +60,8 @@ static an_status make_head(an_predictor *d, an_error *err)
             s = an_request_bind(d->head_request, AN_INPUT, "x",
                                 an_layers_output_surface(d->layers), err);
         else
-            s = an_layers_bind_weight(p, -1, AN_BLOCK_HEAD, p->cpu, port,
-                                      d->head_request, err);
+            s = an_layers_bind_weight(d->weights, -1, AN_BLOCK_HEAD, p->cpu,
+                                      port, d->head_request, err);
     }
     if (s == AN_OK)
         s = an_surface_new(p->cpu,
@@ -85,17 +72,20 @@ static an_status make_head(an_predictor *d, an_error *err)
                       : s;
 }
 
-an_status an_predictor_new(const an_placed *p, int64_t sequence,
-                           an_predictor **out, an_error *err)
+an_status an_predictor_new(const an_placed *p, an_packed *weights,
+                           int64_t sequence, an_predictor **out, an_error *err)
 {
     an_predictor *d = an_alloc(sizeof *d);
     if (!d) return an_fail(err, AN_ENOMEM, "predictor: no memory");
-    *d = (an_predictor){.placed = p,
-                        .dtype = p->weights->dtype,
-                        .sequence = sequence,
-                        .embed = find_embedding(p->weights, "embed"),
-                        .positions = find_embedding(p->weights, "positions")};
+    *d = (an_predictor){
+        .placed = p,
+        .weights = weights,
+        .dtype = weights->dtype,
+        .sequence = sequence,
+        .embed = an_packed_find(weights, -1, AN_BLOCK_EMBED, "embed"),
+        .positions = an_packed_find(weights, -1, AN_BLOCK_EMBED, "positions")};
     an_layers_options o = {.placed = p,
+                           .weights = weights,
                            .engine = p->cpu,
                            .dtype = d->dtype,
                            .columns = 1,
@@ -190,6 +180,7 @@ static an_status pass(an_predictor *d, const int32_t *ids, int64_t n,
     an_layers *layers = NULL;
     int64_t columns = (n + p->columns - 1) / p->columns * p->columns;
     an_layers_options o = {.placed = p,
+                           .weights = d->weights,
                            .engine = p->engine,
                            .dtype = p->dtype,
                            .columns = p->columns,

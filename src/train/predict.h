@@ -9,9 +9,9 @@
 
 typedef struct an_predictor an_predictor;
 
-/* For up to `sequence` positions. `p` outlives it. */
-an_status an_predictor_new(const an_placed *p, int64_t sequence,
-                           an_predictor **out, an_error *err);
+/* For up to `sequence` positions. `p` and the weights outlive it. */
+an_status an_predictor_new(const an_placed *p, an_packed *weights,
+                           int64_t sequence, an_predictor **out, an_error *err);
 void an_predictor_free(an_predictor *d);
 /* A new sequence of n >= 1 tokens: forgets what was before. */
 an_status an_predictor_prompt(an_predictor *d, const int32_t *ids, int64_t n,

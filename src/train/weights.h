@@ -18,7 +18,11 @@
 #include "base/safetensors.h"
 #include "model/weight_file.h"
 
-typedef enum an_weights_use { AN_WEIGHTS_RUN, AN_WEIGHTS_TRAIN } an_weights_use;
+typedef enum an_weights_use {
+    AN_WEIGHTS_RUN,
+    AN_WEIGHTS_TRAIN,
+    AN_WEIGHTS_NONE, /* made later, if at all */
+} an_weights_use;
 
 typedef struct an_weight {
     const an_model_param *param;

@@ -123,8 +123,39 @@ static void open_placed(an_placed *p, const family *f, int sequence,
 
 /* ---- logits ---- */
 
+static void read_master(void *ctx, const an_model_param *p,
+                        const an_param_part *part, int64_t row, an_dtype dtype,
+                        void *out)
+{
+    const an_weights *w = ctx;
+    int i = 0;
+    while (w->list[i].param != p)
+        i++;
+    int64_t n = p->columns == 1 ? part->rows : p->columns;
+    size_t size = an_dtype_size(dtype);
+    assert_int_equal(dtype, w->dtype);
+    memcpy(out,
+           (const unsigned char *)w->list[i].master +
+               (size_t)((part->row + row) * p->columns) * size,
+           (size_t)n * size);
+}
+
+static an_status pack(const an_placed *p, an_matrix_form form, an_packed **out,
+                      an_error *err)
+{
+    an_packed_options o = {.model = p->model,
+                           .engine = p->engine,
+                           .cpu = p->cpu,
+                           .dtype = p->weights->dtype,
+                           .form = form,
+                           .read = read_master,
+                           .ctx = p->weights};
+    return an_packed_new(&o, out, err);
+}
+
 typedef struct pair {
     an_placed placed;
+    an_packed *packed;
     an_net *net;
     an_predictor *predictor;
     int64_t sequence;
@@ -139,12 +170,15 @@ static void open_pair(pair *p, const family *f, int sequence,
     must(an_placed_net(&p->placed, 1, sequence, AN_NET_FORWARD,
                        AN_WEIGHT_STREAM, 1.0, &p->net, &err),
          &err);
-    must(an_predictor_new(&p->placed, sequence, &p->predictor, &err), &err);
+    must(pack(&p->placed, AN_MATRIX_PLAIN, &p->packed, &err), &err);
+    must(an_predictor_new(&p->placed, p->packed, sequence, &p->predictor, &err),
+         &err);
 }
 
 static void close_pair(pair *p)
 {
     an_predictor_free(p->predictor);
+    an_packed_free(p->packed);
     an_net_free(p->net);
     an_placed_fini(&p->placed);
 }
@@ -305,27 +339,33 @@ static void test_warm_steps_allocate_nothing(void **state)
     an_placed p;
     an_error err = {0};
     an_predictor *d = NULL;
+    an_packed *packed = NULL;
     open_placed(&p, &families[3], 64, "cpu", AN_NUMERICS_IEEE);
-    must(an_predictor_new(&p, 64, &d, &err), &err);
+    must(pack(&p, AN_MATRIX_PLAIN, &packed, &err), &err);
+    must(an_predictor_new(&p, packed, 64, &d, &err), &err);
     must(an_predictor_prompt(d, (const int32_t[]){1, 2, 3}, 3, &err), &err);
     long before = alloc_requests();
     for (int i = 3; i < AN_CACHE_FIRST; i++)
         must(an_predictor_step(d, i, &err), &err);
     assert_int_equal(alloc_requests() - before, 0);
     an_predictor_free(d);
+    an_packed_free(packed);
     an_placed_fini(&p);
 }
 
 static an_status open_and_step(const char *config, an_error *err)
 {
     an_placed p;
+    an_packed *packed = NULL;
     an_predictor *d = NULL;
     an_status s = place(&p, config, "cpu", AN_NUMERICS_IEEE, err);
-    if (s == AN_OK) s = an_predictor_new(&p, 40, &d, err);
+    if (s == AN_OK) s = pack(&p, AN_MATRIX_F16, &packed, err);
+    if (s == AN_OK) s = an_predictor_new(&p, packed, 40, &d, err);
     if (s == AN_OK)
         s = an_predictor_prompt(d, (const int32_t[32]){1, 2, 3}, 32, err);
     if (s == AN_OK) s = an_predictor_step(d, 4, err); /* the cache grows */
     an_predictor_free(d);
+    an_packed_free(packed);
     an_placed_fini(&p);
     return s;
 }
