@@ -12,7 +12,7 @@
 struct an_runner {
     an_placed placed;
     an_pretrained from;  /* open: weights are read when they are needed */
-    an_matrix_form form; /* of `packed`; masters have the same values */
+    an_matrix_form form; /* of `packed` */
     an_packed *packed;
     int64_t batch, sequence;
     an_cache_use cache;
@@ -97,13 +97,25 @@ an_status an_runner_open(const an_runner_options *options, an_runner **out,
 
 /* ---- weights, when they are needed ---- */
 
+/* The part that is being read: its pages leave memory after it. */
+typedef struct reader {
+    an_weight_file *file;
+    const an_param_part *part;
+    const an_stored_tensor *tensor;
+} reader;
+
 static void read_part(void *ctx, const an_model_param *p,
                       const an_param_part *part, int64_t row, an_dtype dtype,
                       void *out)
 {
     (void)p;
-    an_runner *r = ctx;
-    an_stored_read(an_weight_file_use(r->from.source, part->name),
+    reader *r = ctx;
+    if (part != r->part) {
+        if (r->tensor) an_weight_file_forget(r->file, r->tensor);
+        r->part = part;
+        r->tensor = an_weight_file_use(r->file, part->name);
+    }
+    an_stored_read(r->tensor,
                    part->transposed ? AN_STORED_COLUMNS : AN_STORED_ROWS, row,
                    dtype, out);
 }
@@ -115,17 +127,19 @@ static an_dtype plain_dtype(const an_runner *r)
 
 static an_status pack(an_runner *r, an_packed **out, an_error *err)
 {
+    reader from = {.file = r->from.source};
     an_packed_options o = {.model = r->placed.model,
                            .engine = r->placed.engine,
                            .cpu = r->placed.cpu,
                            .dtype = plain_dtype(r),
                            .form = r->form,
                            .read = read_part,
-                           .ctx = r};
+                           .ctx = &from};
     return an_packed_new(&o, out, err);
 }
 
-/* Masters of the values that the packed ones have. */
+/* Masters of the values that the packed ones have: for texts without a cache,
+ * which are to be the same. */
 static an_status unpack(an_runner *r, an_error *err)
 {
     an_packed *packed = NULL;
@@ -152,7 +166,8 @@ static an_status make_net(an_runner *r, int64_t batch, an_net **out,
     if (!p->weights) {
         s = an_weights_new(p->model, plain_dtype(r), AN_WEIGHTS_RUN, p->cpu,
                            &p->weights, err);
-        if (s == AN_OK && r->form == AN_MATRIX_PLAIN)
+        bool as_file = r->form == AN_MATRIX_PLAIN || r->cache == AN_CACHE_ON;
+        if (s == AN_OK && as_file)
             s = an_pretrained_load(&r->from, p->model, p->weights, err);
         else if (s == AN_OK)
             s = unpack(r, err);

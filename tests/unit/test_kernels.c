@@ -199,6 +199,66 @@ static void own_fp32_product_matches(void **state)
         }
 }
 
+/* Rows of every stored type with a vector, of both sets, against sums in fp64;
+ * a row gives the same bits alone and among others. */
+static void rows_with_a_vector_match(void **state)
+{
+    (void)state;
+    enum { ROWS = 7, MOST = 160 };
+    static const int64_t lengths[] = {1, 31, 32, 33, 64, 100, 160};
+    static float a[ROWS * MOST], x[MOST], scales[ROWS * MOST / AN_GEMV_GROUP];
+    static uint16_t halves[ROWS * MOST];
+    static int8_t bytes[ROWS * MOST];
+    for (int i = 0; i < ROWS * MOST; i++) {
+        bytes[i] = (int8_t)(i * i % 255 - 127);
+        halves[i] = an_half_from_double(sin(i) * 3);
+        a[i] = (float)cos(i * 0.7);
+    }
+    for (int i = 0; i < MOST; i++)
+        x[i] = (float)sin(i * 1.3);
+    for (int i = 0; i < ROWS * MOST / AN_GEMV_GROUP; i++)
+        scales[i] = 0.01f * (float)(i % 9 + 1);
+    const void *data[] = {a, halves, bytes};
+    for (int set = 0; set < 2; set++)
+        for (int type = 0; type < AN_GEMV_TYPES; type++)
+            for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+                int64_t k = lengths[l], groups = MOST / AN_GEMV_GROUP;
+                if (type == AN_GEMV_Q8 && k % AN_GEMV_GROUP != 0) continue;
+                an_gemv g = {ROWS, k, data[type], MOST, scales, groups};
+                float out[ROWS + 1] = {0}, alone;
+                out[ROWS] = 42;
+                set_at(set)->gemv[type](&g, x, out);
+                assert_true(out[ROWS] == 42);
+                for (int r = 0; r < ROWS; r++) {
+                    double sum = 0, size = 0;
+                    for (int64_t p = 0; p < k; p++) {
+                        int64_t at = r * MOST + p;
+                        double w = type == AN_GEMV_F32 ? (double)a[at]
+                                   : type == AN_GEMV_F16
+                                       ? an_half_to_double(halves[at])
+                                       : bytes[at] *
+                                             (double)scales[at / AN_GEMV_GROUP];
+                        sum += w * (double)x[p];
+                        size += fabs(w * (double)x[p]);
+                    }
+                    double bound = 0x1p-24 * (double)(k + 2) * size;
+                    assert_true(fabs((double)out[r] - sum) <= bound);
+                    size_t row = (size_t)r * MOST *
+                                 (type == AN_GEMV_F32   ? 4
+                                  : type == AN_GEMV_F16 ? 2
+                                                        : 1);
+                    g = (an_gemv){1,
+                                  k,
+                                  (const char *)data[type] + row,
+                                  MOST,
+                                  scales + r * groups,
+                                  groups};
+                    set_at(set)->gemv[type](&g, x, &alone);
+                    assert_memory_equal(&alone, &out[r], sizeof alone);
+                }
+            }
+}
+
 /* fp64 on, half way between and just beside every fp16 value, both signs. */
 static void doubles_become_halves(void **state)
 {
@@ -292,6 +352,7 @@ int main(void)
         cmocka_unit_test(functions_are_within_two_ulp),
         cmocka_unit_test(products_match),
         cmocka_unit_test(own_fp32_product_matches),
+        cmocka_unit_test(rows_with_a_vector_match),
         cmocka_unit_test(rows_match),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);

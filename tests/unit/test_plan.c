@@ -205,6 +205,53 @@ static void chains_and_concats(void **state)
     an_engine_close(e);
 }
 
+/* w [1, 1, M, K] as fp16 that is cast, or int8 times scales. */
+static an_value *narrow_weights(engine_case *c, bool groups, int64_t m,
+                                int64_t k)
+{
+    if (!groups) {
+        an_value *h = an_build_param(c->b, "w", AN_TENSOR(AN_FP16, 1, 1, m, k));
+        return an_emit_cast(c->b, h, AN_FP32);
+    }
+    an_value *q =
+        an_build_param(c->b, "w", AN_TENSOR(AN_INT8, 1, m, k / 32, 32));
+    an_value *scales =
+        an_build_param(c->b, "scales", AN_TENSOR(AN_FP32, 1, m, k / 32, 1));
+    an_value *w =
+        an_emit_binary(c->b, "mul", an_emit_cast(c->b, q, AN_FP32), scales);
+    return an_emit_reshape(c->b, w, 4, (int64_t[]){1, 1, m, k});
+}
+
+/* Narrow weights of one product are read as they are stored, whatever the
+ * number of columns; with another reader they are made. */
+static void narrow_weights_are_not_made(void **state)
+{
+    (void)state;
+    enum { M = 40, K = 96, FORMS = 2, COLUMNS = 3 };
+    static const int64_t columns[COLUMNS] = {1, 3, 300};
+    for (int i = 0; i < FORMS * COLUMNS * 2; i++) {
+        int64_t n = columns[i / FORMS % COLUMNS];
+        bool twice = i >= FORMS * COLUMNS;
+        engine_case c;
+        case_begin(&c, "narrow");
+        an_value *w = narrow_weights(&c, i % FORMS, M, K);
+        an_value *x = an_build_param(c.b, "x", AN_TENSOR(AN_FP32, 1, 1, K, n));
+        an_build_result(c.b, an_emit_matmul(c.b, w, x, false, false));
+        if (twice) an_build_result(c.b, an_emit_unary(c.b, "square", w));
+        an_engine *e = NULL;
+        assert_int_equal(
+            an_engine_open(&(an_engine_options){.name = "cpu", .threads = 1},
+                           &e, NULL),
+            AN_OK);
+        an_soft_program *p = compile(&c, e);
+        const char *kind = n <= 8 ? "rows product" : "product";
+        assert_int_equal(count_steps(p, kind), 1);
+        assert_int_equal(p->plan.n_steps == 1, !twice);
+        an_program_free(&p->base);
+        an_engine_close(e);
+    }
+}
+
 /* A long row of products needs two buffers at a time, not one each. */
 static void workspace_is_shared(void **state)
 {
@@ -232,6 +279,7 @@ int main(void)
         cmocka_unit_test(reshape_says_what_it_cannot),
         cmocka_unit_test(simplify_keeps_the_pairs),
         cmocka_unit_test(attention_needs_no_copies),
+        cmocka_unit_test(narrow_weights_are_not_made),
         cmocka_unit_test(chains_and_concats),
         cmocka_unit_test(workspace_is_shared),
     };
