@@ -111,10 +111,11 @@ static void build_attention(const frame *f, an_value *x)
     an_value *value =
         an_part_named(f, an_part_channels(f, rows, n_q + n_kv, n_kv), "v");
     if (v->qk == AN_QK_NORM) {
-        an_value *g_q = an_part_vector(f, "q_norm", m->head_dim);
-        an_value *g_k = an_part_vector(f, "k_norm", m->head_dim);
-        q = an_part_rms_norm(f, q, g_q, m->head_dim, "s_q");
-        k = an_part_rms_norm(f, k, g_k, m->head_dim, "s_k");
+        int64_t hd = m->head_dim;
+        an_value *both = an_part_vector(f, "qk_norm", 2 * hd);
+        q = an_part_rms_norm(f, q, an_part_channels(f, both, 0, hd), hd, "s_q");
+        k = an_part_rms_norm(f, k, an_part_channels(f, both, hd, hd), hd,
+                             "s_k");
     }
     an_value *cos_table = an_part_table(f, &tables[TABLE_COS]);
     an_value *sin_table = an_part_table(f, &tables[TABLE_SIN]);
@@ -221,8 +222,8 @@ static void add_attention(an_lister *l, int layer)
     const an_part_spec biases[] = {{"self_attn.q_proj.bias", q},
                                    {"self_attn.k_proj.bias", kv},
                                    {"self_attn.v_proj.bias", kv}};
-    const an_part_spec q_norm = {"self_attn.q_norm.weight", f->head_dim};
-    const an_part_spec k_norm = {"self_attn.k_norm.weight", f->head_dim};
+    const an_part_spec qk_norm[] = {{"self_attn.q_norm.weight", f->head_dim},
+                                    {"self_attn.k_norm.weight", f->head_dim}};
     const an_part_spec o = {"self_attn.o_proj.weight", f->width};
     an_list_vector(l, layer, BLOCK_ATTENTION, "attention_norm", "norm", 1,
                    &norm, 1);
@@ -231,12 +232,9 @@ static void add_attention(an_lister *l, int layer)
     if (c->variant->qkv == AN_QKV_BIAS)
         an_list_vector(l, layer, BLOCK_ATTENTION, "b_qkv", "b_qkv", 0, biases,
                        3);
-    if (c->variant->qk == AN_QK_NORM) {
-        an_list_vector(l, layer, BLOCK_ATTENTION, "q_norm", "q_norm", 1,
-                       &q_norm, 1);
-        an_list_vector(l, layer, BLOCK_ATTENTION, "k_norm", "k_norm", 1,
-                       &k_norm, 1);
-    }
+    if (c->variant->qk == AN_QK_NORM)
+        an_list_vector(l, layer, BLOCK_ATTENTION, "qk_norm", "qk_norm", 1,
+                       qk_norm, 2);
     an_list_matrix(l, layer, BLOCK_ATTENTION, "w_o", q, an_list_residual_std(c),
                    &o, 1);
 }
