@@ -43,13 +43,19 @@ typedef struct an_train_options {
     const char *const *data; /* files, or the one word "random" */
     int n_data;
     an_mask mask;       /* of samples: what the loss is taken over */
-    const char *model;  /* preset or config.json; NULL: "small", or init's */
+    const char *model;  /* preset or config.json; NULL: init's, or that of the
+                           run which is resumed, else "small" */
     const char *init;   /* run folder, or another tool's model, whose weights a
                            new run begins with; NULL: random ones */
     const char *freeze; /* what is not trained, in the words of
                            an_model_freeze; NULL: nothing */
-    const char *tokenizer; /* of text; NULL: init's, else "bytes" */
-    const char *engine;    /* "auto", "soft", "soft:m4", "cpu" */
+    const char *tokenizer; /* of text; NULL: init's, or that of the run which is
+                              resumed, else "bytes" */
+    /* Gets the share of the text that is encoded; NULL: nobody is told. False
+     * stops. */
+    bool (*encoding)(void *ctx, double share);
+    void *encoding_ctx;
+    const char *engine; /* "auto", "soft", "soft:m4", "cpu" */
     an_numerics numerics;
     const char *out;  /* run folder; NULL: nothing is written */
     bool fresh;       /* a run that is there is replaced, not resumed */

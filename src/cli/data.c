@@ -1,6 +1,7 @@
 /*
  * anemone data: text to tokens and back, what files hold, tokenizers from text.
  */
+#include "cli/bar.h"
 #include "cli/commands.h"
 #include "cli/display.h"
 #include "cli/terminal.h"
@@ -98,42 +99,9 @@ static void defaults(void *v)
         (values){.tokenizer = "bytes", .vocab = 8192, .form = AN_FORM_GPT2};
 }
 
-/* ---- progress ---- */
-
-typedef struct bar {
-    const char *what;
-    bool live, drawn;
-    double started, last;
-} bar;
-
-static bar bar_of(const char *what, const values *o)
+static an_bar bar_of(const char *what, const values *o)
 {
-    return (bar){.what = what,
-                 .live = !o->quiet && an_terminal_of(stderr).live,
-                 .started = an_clock()};
-}
-
-static bool show(void *ctx, double share)
-{
-    enum { WIDTH = 30 };
-    bar *b = ctx;
-    double now = an_clock(), passed = now - b->started;
-    if (!b->live || (b->drawn && now - b->last < 0.1)) return true;
-    char cells[WIDTH + 1];
-    for (int i = 0; i < WIDTH; i++)
-        cells[i] = (double)i < share * WIDTH ? '#' : '.';
-    cells[WIDTH] = '\0';
-    fprintf(stderr, "\r%s [%s] %3.0f %%", b->what, cells, 100 * share);
-    if (share > 0.01)
-        fprintf(stderr, "  %.0f s left ", passed / share - passed);
-    b->last = now;
-    b->drawn = true;
-    return true;
-}
-
-static void clear(const bar *b)
-{
-    if (b->drawn) fprintf(stderr, "\r%60s\r", "");
+    return an_bar_of(what, o->quiet ? AN_BAR_HIDDEN : AN_BAR_SHOWN);
 }
 
 /* ---- actions ---- */
@@ -161,17 +129,17 @@ static an_status encode_text(const values *o, const an_tokenizer *t,
 static an_status encode_files(const values *o, const an_tokenizer *t,
                               an_error *err)
 {
-    bar b = bar_of("encode", o);
+    an_bar b = bar_of("encode", o);
     an_encode_options e = {.paths = o->files.items,
                            .n_paths = o->files.n,
                            .tokenizer = t,
-                           .progress = show,
+                           .progress = an_bar_show,
                            .ctx = &b};
     an_encode_report r = {0};
     an_status s = need("FILE...", o->files.n > 0, err);
     if (s == AN_OK) s = need("--out FILE", o->out != NULL, err);
     if (s == AN_OK) s = an_data_encode(&e, o->out, &r, err);
-    clear(&b);
+    an_bar_clear(&b);
     if (s == AN_OK && !o->quiet) {
         char size[32];
         double seconds = an_clock() - b.started;
@@ -314,19 +282,19 @@ static an_status info(const values *o, an_error *err)
 
 static an_status train_tokenizer(const values *o, an_error *err)
 {
-    bar b = bar_of("train-tokenizer", o);
+    an_bar b = bar_of("train-tokenizer", o);
     an_tokenizer *t = NULL;
     an_tokenizer_training g = {.paths = o->files.items,
                                .n_paths = o->files.n,
                                .form = (an_tokenizer_form)o->form,
                                .vocab_size = o->vocab,
-                               .progress = show,
+                               .progress = an_bar_show,
                                .ctx = &b};
     an_status s = need("FILE...", o->files.n > 0, err);
     if (s == AN_OK) s = need("--out FILE", o->out != NULL, err);
     if (s == AN_OK) s = an_tokenizer_train(&g, &t, err);
     if (s == AN_OK) s = an_tokenizer_save(t, o->out, err);
-    clear(&b);
+    an_bar_clear(&b);
     if (s == AN_OK && !o->quiet)
         printf("%lld tokens, %.1f s: %s\n",
                (long long)an_tokenizer_vocab_size(t), an_clock() - b.started,

@@ -5,12 +5,14 @@
  */
 #include "cli/again.h"
 #include "cli/due.h"
+#include "cli/bar.h"
 #include "cli/commands.h"
 #include "cli/display.h"
 #include "cli/guest.h"
 
 #include "anemone/train.h"
 #include "base/alloc.h"
+#include "train/checkpoint.h"
 
 #include <math.h>
 #include <signal.h>
@@ -63,7 +65,7 @@ static const an_option options[] = {
     {.name = "model",
      .metavar = "NAME",
      .type = AN_OPTION_TEXT,
-     .preset = "small",
+     .preset = "that of the run, else small",
      AN_AT(values, o.model),
      .help = "small, base, layer768, stories110m, or the path of a config.json "
              "with Hugging Face's keys"},
@@ -86,7 +88,7 @@ static const an_option options[] = {
     {.name = "tokenizer",
      .metavar = "FILE",
      .type = AN_OPTION_TEXT,
-     .preset = "that of --init, else bytes",
+     .preset = "that of --init or of the run, else bytes",
      AN_AT(values, o.tokenizer),
      .help = "of the text: a tokenizer's file, or the word bytes"},
     {.name = "seq",
@@ -388,8 +390,11 @@ typedef struct session {
 /* "small", or of a path the file's or its folder's name. */
 static void name_model(session *s)
 {
+    bool resumed =
+        s->o.out != NULL && !s->o.fresh && an_checkpoint_is_run(s->o.out);
     const char *path = s->o.model != NULL  ? s->o.model
                        : s->o.init != NULL ? s->o.init
+                       : resumed           ? s->o.out
                                            : "small";
     const char *end = path + strlen(path), *slash = strrchr(path, '/');
     if (slash != NULL && strcmp(slash, "/config.json") == 0) end = slash;
@@ -432,11 +437,23 @@ static an_display_mode choose_mode(const values *v)
     return an_terminal_of(stdout).live ? AN_DISPLAY_LIVE : AN_DISPLAY_PLAIN;
 }
 
+/* Ctrl-C ends it too. */
+static bool encoding(void *bar, double share)
+{
+    return an_bar_show(bar, share) && !stop_wanted;
+}
+
 static an_status open_session(session *s)
 {
     choose_folder(s);
     s->o.dump = s->call->dump;
+    an_bar bar = an_bar_of("encoding", choose_mode(s->v) == AN_DISPLAY_QUIET
+                                           ? AN_BAR_HIDDEN
+                                           : AN_BAR_SHOWN);
+    s->o.encoding = encoding;
+    s->o.encoding_ctx = &bar;
     an_status status = an_trainer_open(&s->o, &s->trainer, &s->err);
+    an_bar_clear(&bar);
     if (status != AN_OK) return status;
     an_trainer_get_plan(s->trainer, &s->plan);
     an_run_facts facts = {.model = s->model,

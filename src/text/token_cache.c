@@ -292,9 +292,12 @@ static an_status put_sample(void *ctx, const uint32_t *ids, size_t n,
 static an_status put_samples(maker *m, an_error *err)
 {
     an_status s = AN_OK;
-    for (size_t i = 0; s == AN_OK && i < m->o->files->n; i++)
+    m->total = m->o->files->n; /* files, not bytes */
+    for (size_t i = 0; s == AN_OK && i < m->o->files->n; i++) {
         s = an_samples_read(m->o->files->items[i], m->o->tokenizer, m->o->mask,
                             put_sample, m, err);
+        if (s == AN_OK && !show(m, i + 1)) s = an_fail(err, AN_EIO, "stopped");
+    }
     if (s == AN_OK && m->n_begins == 0)
         s = an_fail(err, AN_EINVAL, "data: no samples");
     if (s == AN_OK) s = add_begin(m, err);

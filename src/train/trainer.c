@@ -38,15 +38,32 @@ static an_status init_weights(an_trainer *t, an_error *err)
     return s;
 }
 
+/* What is not told is taken from the run that is resumed, if it has it. */
+static an_status told_or_kept(an_trainer *t, const char *told, const char *name,
+                              const char *other, const char **out,
+                              an_error *err)
+{
+    *out = told ? told : other;
+    if (told || t->o.fresh || !t->o.out || !an_checkpoint_is_run(t->o.out))
+        return AN_OK;
+    const char *kept = an_arena_printf(&t->arena, "%s/%s", t->o.out, name);
+    if (!kept) return an_fail(err, AN_ENOMEM, "trainer: no memory");
+    if (an_path_exists(kept)) *out = kept;
+    return AN_OK;
+}
+
 static an_status open_model(an_trainer *t, an_error *err)
 {
     an_placed *p = &t->placed;
-    const char *tokenizer = t->o.tokenizer ? t->o.tokenizer : "bytes";
-    an_status s = t->o.init ? open_init(t, err) : AN_OK;
+    const char *tokenizer = NULL, *model = NULL;
+    an_status s = told_or_kept(t, t->o.tokenizer, "tokenizer.json", "bytes",
+                               &tokenizer, err);
+    if (s == AN_OK)
+        s = told_or_kept(t, t->o.model, "config.json", "small", &model, err);
+    if (s == AN_OK && t->o.init) s = open_init(t, err);
     if (s == AN_OK && !p->tokenizer)
         s = an_tokenizer_open(tokenizer, &p->tokenizer, err);
-    if (s == AN_OK && !p->model)
-        s = an_model_open(t->o.model ? t->o.model : "small", 0, &p->model, err);
+    if (s == AN_OK && !p->model) s = an_model_open(model, 0, &p->model, err);
     if (s == AN_OK && t->o.freeze)
         s = an_model_freeze(p->model, t->o.freeze, err);
     if (s == AN_OK)
@@ -75,6 +92,8 @@ static an_status open_data(an_trainer *t, an_error *err)
     if (s != AN_OK) return s;
     an_dataset_options o = {.cache = cache,
                             .mask = t->o.mask,
+                            .progress = t->o.encoding,
+                            .ctx = t->o.encoding_ctx,
                             .paths = t->o.data,
                             .n_paths = t->o.n_data,
                             .tokenizer = t->placed.tokenizer,

@@ -100,6 +100,18 @@ longer() {
 }
 case_of 'a longer run goes on' longer
 
+# Model and tokenizer are the run's when none are told.
+untold() {
+    train untold 6 --quiet --tokenizer "$root/tests/data/tokenizers/gpt2.json" \
+        --stop-at 3 --model tiny701.json &&
+        $ANEMONE train --data text --out untold --steps 6 --batch 4 \
+            --sample-every 0 --seed 5 >out && cat out &&
+        has out 'vocabulary 701' && has out 'resumed after step 3' &&
+        [ -e untold/step-00000006 ]
+}
+sed 's/257/701/' tiny.json >tiny701.json
+case_of 'a run has its own model and tokenizer' untold
+
 fresh() {
     train fresh 3 --quiet --seed 9 && train fresh 3 --fresh --quiet &&
         train fresh2 3 --quiet && same_run fresh fresh2
