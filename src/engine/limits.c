@@ -12,7 +12,7 @@
 
 static const char domain[] = "com.apple.appleneuralengine";
 static const char *const reloads[] = {"honoured", "stale", NULL};
-static const char *const routes[] = {"model", "client", NULL};
+static const char *const routes[] = {"auto", "model", "client", NULL};
 static const char *const rules[] = {"refuse", "silent", "off", NULL};
 
 /* Which of the names the text is; -1: none. */
@@ -62,7 +62,7 @@ static an_status read_setting(const char *text, size_t size, an_limits *out,
                        "engine: \"%.*s\" is no setting, expected compiles=N, "
                        "live=N, reload=honoured|stale, "
                        "rules=refuse|silent|off, qos=N, watchdog=SECONDS or "
-                       "route=model|client",
+                       "route=auto|model|client",
                        (int)(size < 64 ? size : 64), text);
     return AN_OK;
 }
@@ -76,7 +76,7 @@ an_status an_limits_read(const an_chip *chip, const char *name, an_limits *out,
                         .rules = AN_RULES_REFUSE,
                         .qos = 21,
                         .watchdog = 60,
-                        .route = AN_ROUTE_MODEL};
+                        .route = AN_ROUTE_AUTO};
     const char *at = strchr(name, ',');
     while (at) {
         const char *text = at + 1;

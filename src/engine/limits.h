@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 typedef enum an_route {
+    AN_ROUTE_AUTO,   /* the first that works at the first evaluation */
     AN_ROUTE_MODEL,  /* through the loaded model */
     AN_ROUTE_CLIENT, /* through the connection, directly */
 } an_route;

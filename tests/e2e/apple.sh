@@ -142,12 +142,12 @@ case_of 'a load without memory' \
     faulty load:1=53,load:2=53,load:3=53 'no memory' apple
 case_of 'a load that says nothing' \
     faulty load:1=silent 'answered NO without an error' apple
-case_of 'a surface too small' faulty eval:1=0x1d 'status=0x1d' apple
-case_of 'a program that is not loaded' faulty eval:1=0xe 'not loaded' apple
-case_of 'an engine that times out' faulty eval:1=0xf 'timed out' apple
-case_of 'an overflow' faulty eval:1=0x13 'overflow' apple
+case_of 'a surface too small' faulty eval:1=0x1d 'status=0x1d' apple,route=model
+case_of 'a program that is not loaded' faulty eval:1=0xe 'not loaded' apple,route=model
+case_of 'an engine that times out' faulty eval:1=0xf 'timed out' apple,route=model
+case_of 'an overflow' faulty eval:1=0x13 'overflow' apple,route=model
 case_of 'an evaluation that says nothing' \
-    faulty eval:1=silent 'answered NO without an error' apple
+    faulty eval:1=silent 'answered NO without an error' apple,route=model
 case_of 'no surface' faulty surface:1 'the system gave none' apple
 case_of 'the same through the client' \
     faulty eval:1=0x1d 'status=0x1d' apple,route=client
@@ -159,6 +159,18 @@ passing() {
 }
 case_of 'a load that finds a place later' passing load:1=0x50004
 case_of 'a compiler service that dies once' passing compile:1=4097
+case_of 'a first evaluation that only works through the client' \
+    passing eval:1=0x2
+case_of 'the same when the model answers NO' passing eval:1=silent
+case_of 'two routes, and none works' faulty eval:1=0x1d,eval:2=0xe \
+    'through the client: evaluate: the program is not loaded' apple
+case_of 'two routes that fail alike' faulty eval:1=0x1d,eval:2=0x1d \
+    'through the model and through the client alike: evaluate: a surf' apple
+later() {
+    ANEMONE_REPLICA=fault=eval:2=0x1d fails_with 1 'evaluate: a surface' \
+        go apple --repeat 2 && ! grep -q 'through' "$TMP/err"
+}
+case_of 'the route that worked is kept' later
 case_of 'a slow compile' passing compile:1=slow
 case_of 'an unload that fails' passing unload:1
 

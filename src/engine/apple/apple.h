@@ -23,6 +23,7 @@ typedef struct an_framework {
     void *options;     /* of evaluations; retained */
     an_findings found; /* of the self-test; zeros: it was not run */
     /* The worker's. */
+    an_route route;             /* AN_ROUTE_AUTO: not found yet */
     size_t surface_bytes;       /* of all surfaces */
     struct an_loaded *programs; /* that are not dropped */
     unsigned long clock;        /* of their uses */
@@ -103,6 +104,8 @@ void *an_apple_surface_object(const an_surface *s, const an_engine *e);
 an_status an_apple_make_request(an_request *r, an_error *err);
 void an_apple_free_request(an_request *r);
 an_work an_apple_work(an_request *r);
+/* Can evaluations go through the client? */
+bool an_apple_has_client(const an_objc *o);
 
 typedef struct an_apple_program {
     an_program base;

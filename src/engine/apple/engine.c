@@ -173,14 +173,15 @@ static an_status open_engine(an_engine *e, const an_engine_options *options,
     if (!fw) return an_fail(err, AN_ENOMEM, "engine apple: no memory");
     a->fw = fw;
     fw->limits = e->limits;
+    fw->route = fw->limits.route;
     e->limits.live = 0; /* programs that are too many are parked: live.c */
     fw->folders.lock.fd = -1;
     an_status s = an_objc_open(&fw->objc, err);
     if (s == AN_OK) s = an_objc_check(&fw->objc, err);
     if (s == AN_OK) s = give_settings(&fw->objc, options, err);
     if (s == AN_OK) s = look_at_device(a, err);
-    if (s == AN_OK && fw->limits.route == AN_ROUTE_CLIENT &&
-        !(fw->objc.present[AN_SEL_DIRECT] && fw->objc.present[AN_SEL_CLIENT]))
+    if (s == AN_OK && fw->route == AN_ROUTE_CLIENT &&
+        !an_apple_has_client(&fw->objc))
         s = an_fail(err, AN_EUNSUPPORTED,
                     "engine apple: this system has no route=client");
     if (s == AN_OK) s = start(fw, err);

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct an_evaluation {
@@ -70,13 +71,19 @@ static an_status make_request(evaluation *e, an_error *err)
     return AN_OK;
 }
 
-static bool send(const evaluation *e, void **error)
+bool an_apple_has_client(const an_objc *o)
+{
+    return o->present[AN_SEL_CLIENT] && o->present[AN_SEL_DIRECT] &&
+           o->present[AN_SEL_INNER];
+}
+
+static bool send(const evaluation *e, an_route route, void **error)
 {
     const an_framework *fw = e->fw;
     const an_objc *o = &fw->objc;
     void *model = e->program->object;
     unsigned qos = (unsigned)fw->limits.qos;
-    if (fw->limits.route == AN_ROUTE_CLIENT)
+    if (route == AN_ROUTE_CLIENT)
         return an_send_direct(
             o, an_send(o, AN_SEL_CLIENT, o->classes[AN_SEL_CLIENT]),
             an_send(o, AN_SEL_INNER, model), fw->options, e->request, qos,
@@ -84,10 +91,51 @@ static bool send(const evaluation *e, void **error)
     return an_send_evaluate(o, model, qos, fw->options, e->request, error);
 }
 
+static an_status evaluate_by(const evaluation *e, an_route route, an_error *err)
+{
+    void *error = NULL;
+    if (send(e, route, &error)) return AN_OK;
+    if (an_worker_is_dead(e->fw->worker)) return AN_EENGINE;
+    return an_ns_fail(&e->fw->objc, "evaluate", error, err);
+}
+
+/* Of two failures one error, which names the routes. */
+static an_status fail_both(const an_error *model, const an_error *client,
+                           an_error *err)
+{
+    if (!err || err->code != AN_OK) return AN_EENGINE;
+    *err = *model;
+    if (strcmp(model->text, client->text) == 0) {
+        an_fail_context(err, "through the model and through the client alike");
+        return AN_EENGINE;
+    }
+    snprintf(err->text, sizeof err->text,
+             "through the model: %.230s; through the client: %.230s",
+             model->text, client->text);
+    return AN_EENGINE;
+}
+
+/* The first route that works is kept. */
+static an_status find_route(const evaluation *e, an_error *err)
+{
+    an_framework *fw = e->fw;
+    an_error model = {0}, client = {0};
+    if (!an_apple_has_client(&fw->objc)) {
+        fw->route = AN_ROUTE_MODEL;
+        return evaluate_by(e, AN_ROUTE_MODEL, err);
+    }
+    an_status s = evaluate_by(e, AN_ROUTE_MODEL, &model);
+    if (s == AN_OK) fw->route = AN_ROUTE_MODEL;
+    if (s == AN_OK || an_worker_is_dead(fw->worker)) return s;
+    s = evaluate_by(e, AN_ROUTE_CLIENT, &client);
+    if (s == AN_OK) fw->route = AN_ROUTE_CLIENT;
+    if (s == AN_OK || an_worker_is_dead(fw->worker)) return s;
+    return fail_both(&model, &client, err);
+}
+
 static an_status evaluate(evaluation *e, an_error *err)
 {
     size_t n = (size_t)e->n[0] + (size_t)e->n[1];
-    void *error = NULL;
     if (e->foreign)
         return an_fail(err, AN_EINVAL,
                        "\"%.64s\": the surface is not this engine's",
@@ -99,9 +147,8 @@ static an_status evaluate(evaluation *e, an_error *err)
     }
     an_status woken = an_live_wake(e->program, err);
     if (woken != AN_OK) return woken;
-    if (send(e, &error)) return AN_OK;
-    if (an_worker_is_dead(e->fw->worker)) return AN_EENGINE;
-    return an_ns_fail(&e->fw->objc, "evaluate", error, err);
+    return e->fw->route == AN_ROUTE_AUTO ? find_route(e, err)
+                                         : evaluate_by(e, e->fw->route, err);
 }
 
 static an_status run(void *ctx, an_error *err)
