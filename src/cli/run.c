@@ -98,7 +98,9 @@ static const an_option options[] = {
      AN_AT(values, profile),
      .help = "print the time of every step of the engine's plan, with the ops "
              "that it computes together: medians of --repeat evaluations, "
-             "slowest first"},
+             "slowest first. Apple's engine has one step, the program; its "
+             "kind says whether its time is the hardware's, a replica's or "
+             "wall time"},
     AN_ENGINE_ROWS(values, engine, silent, numerics, threads),
 };
 

@@ -77,6 +77,16 @@ slots() {
 }
 case_of 'places that only a release gives back' slots
 
+# One step, whose time is the replica's, or the wall's where it has none.
+profiled() {
+    ANEMONE_REPLICA=perf=$1 go "$2" --repeat 3 --profile >out && cat out &&
+        has out '  3' && has out "$3" && has out 'sub s, relu y, mul b'
+}
+case_of 'time on the engine' profiled on apple ' replica '
+case_of 'time on the engine, through the client' \
+    profiled on apple,route=client ' replica '
+case_of 'no time on the engine' profiled off apple ' wall '
+
 # Three programs at a time where 7 or 12 are needed: those that were not used for
 # longest make room. The engine counts by itself, or asks the system, which
 # gives a place back at unload, or at the release of what holds it.

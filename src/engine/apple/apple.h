@@ -20,7 +20,8 @@ typedef struct an_framework {
     an_worker *worker;
     an_folders folders; /* journal "" before the first program */
     an_limits limits;
-    void *options;     /* of evaluations; retained */
+    /* Of evaluations, and of those that are profiled; retained. */
+    void *options, *stats_options;
     an_findings found; /* of the self-test; zeros: it was not run */
     /* The worker's. */
     an_route route;             /* AN_ROUTE_AUTO: not found yet */
@@ -88,6 +89,16 @@ an_status an_live_wake(an_loaded *l, an_error *err);
 an_status an_loaded_read_symbols(an_loaded *l, const an_port *const ports[2],
                                  an_error *err);
 
+/* stats.c: time on the engine. */
+typedef struct an_stats an_stats;
+/* Options of an evaluation that is to have it; of the pool that is open. */
+void *an_stats_options(const an_objc *o);
+an_stats *an_stats_new(const an_program *p); /* an_free; NULL: no memory */
+/* After an evaluation, on the worker's thread. */
+void an_stats_take(an_stats *stats, const an_objc *o, void *request);
+bool an_stats_step(const an_stats *stats, const an_request *r, int i,
+                   an_profiled_step *out);
+
 /* The rows of the kind, file by file. */
 an_status an_apple_compile(an_program *p, const an_source *source,
                            an_error *err);
@@ -104,6 +115,8 @@ void *an_apple_surface_object(const an_surface *s, const an_engine *e);
 an_status an_apple_make_request(an_request *r, an_error *err);
 void an_apple_free_request(an_request *r);
 an_work an_apple_work(an_request *r);
+an_status an_apple_profile(an_request *r, an_error *err);
+bool an_apple_step(const an_request *r, int i, an_profiled_step *out);
 /* Can evaluations go through the client? */
 bool an_apple_has_client(const an_objc *o);
 

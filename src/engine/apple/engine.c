@@ -148,6 +148,7 @@ static an_status begin(void *framework, an_error *err)
     if (o->set_handler) o->set_handler(on_exception);
     void *pool = an_pool_push(o);
     fw->options = an_send(o, AN_SEL_RETAIN, an_ns_dictionary(o, NULL, NULL, 0));
+    fw->stats_options = an_send(o, AN_SEL_RETAIN, an_stats_options(o));
     an_pool_pop(o, pool);
     return AN_OK;
 }
@@ -196,6 +197,7 @@ static an_status finish(void *framework, an_error *err)
     an_framework *fw = framework;
     void *pool = an_pool_push(&fw->objc);
     an_send_void(&fw->objc, AN_SEL_RELEASE, fw->options);
+    an_send_void(&fw->objc, AN_SEL_RELEASE, fw->stats_options);
     an_pool_pop(&fw->objc, pool);
     if (fw->objc.set_handler) fw->objc.set_handler(NULL);
     return AN_OK;
@@ -221,19 +223,6 @@ static size_t work_bytes(const an_program *p)
     return 0;
 }
 
-static an_status profile(an_request *r, an_error *err)
-{
-    (void)r;
-    return an_fail(err, AN_EUNSUPPORTED,
-                   "engine apple does not tell the time of its steps");
-}
-
-static bool step(const an_request *r, int i, an_profiled_step *out)
-{
-    (void)r, (void)i, (void)out;
-    return false;
-}
-
 const an_engine_kind an_engine_apple = {
     .engine_bytes = sizeof(an_apple),
     .program_bytes = sizeof(an_apple_program),
@@ -253,6 +242,6 @@ const an_engine_kind an_engine_apple = {
     .make_request = an_apple_make_request,
     .free_request = an_apple_free_request,
     .work = an_apple_work,
-    .profile = profile,
-    .step = step,
+    .profile = an_apple_profile,
+    .step = an_apple_step,
 };

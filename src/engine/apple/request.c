@@ -21,6 +21,7 @@ struct an_evaluation {
     void **bound;   /* those of `request` */
     int n[2];
     void *request;       /* _ANERequest, retained; NULL: not made yet */
+    an_stats *stats;     /* NULL: not profiled */
     const char *foreign; /* a port whose surface is not the engine's, or NULL */
 };
 typedef struct an_evaluation evaluation;
@@ -83,12 +84,12 @@ static bool send(const evaluation *e, an_route route, void **error)
     const an_objc *o = &fw->objc;
     void *model = e->program->object;
     unsigned qos = (unsigned)fw->limits.qos;
+    void *options = e->stats ? fw->stats_options : fw->options;
     if (route == AN_ROUTE_CLIENT)
         return an_send_direct(
             o, an_send(o, AN_SEL_CLIENT, o->classes[AN_SEL_CLIENT]),
-            an_send(o, AN_SEL_INNER, model), fw->options, e->request, qos,
-            error);
-    return an_send_evaluate(o, model, qos, fw->options, e->request, error);
+            an_send(o, AN_SEL_INNER, model), options, e->request, qos, error);
+    return an_send_evaluate(o, model, qos, options, e->request, error);
 }
 
 static an_status evaluate_by(const evaluation *e, an_route route, an_error *err)
@@ -158,6 +159,7 @@ static an_status run(void *ctx, an_error *err)
     e->job->started = an_clock();
     void *pool = an_pool_push(o);
     an_status s = evaluate(e, err);
+    if (s == AN_OK && e->stats) an_stats_take(e->stats, o, e->request);
     an_pool_pop(o, pool);
     return s;
 }
@@ -185,6 +187,7 @@ static void free_evaluation(evaluation *e)
 {
     an_free(e->objects);
     an_free(e->bound);
+    an_free(e->stats);
     an_free(e);
 }
 
@@ -241,4 +244,16 @@ an_work an_apple_work(an_request *r)
             e->objects[at++] = object;
         }
     return (an_work){.ctx = e, .start = start};
+}
+
+an_status an_apple_profile(an_request *r, an_error *err)
+{
+    evaluation *e = ((an_apple_request *)r)->e;
+    if (!e->stats) e->stats = an_stats_new(r->program);
+    return e->stats ? AN_OK : an_fail(err, AN_ENOMEM, "profile: no memory");
+}
+
+bool an_apple_step(const an_request *r, int i, an_profiled_step *out)
+{
+    return an_stats_step(((const an_apple_request *)r)->e->stats, r, i, out);
 }
