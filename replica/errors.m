@@ -51,14 +51,34 @@ static NSError *service_died(void)
     return [NSError errorWithDomain:NSCocoaErrorDomain code:4097 userInfo:info];
 }
 
-/* Load failures of macOS 27 have their own code. */
+/* Load failures of macOS 27 have their own codes, and keys whose values no
+ * source shows. */
+static NSError *load_error_27(long code, int status, NSString *text)
+{
+    NSDictionary *info = [NSDictionary
+        dictionaryWithObjectsAndKeys:text, NSLocalizedDescriptionKey,
+                                     [NSNumber numberWithInt:status],
+                                     @"_ANEErrorUnderlyingStatus",
+                                     [NSNumber numberWithInt:0],
+                                     @"_ANEErrorLoadStage", nil];
+    return
+        [NSError errorWithDomain:[NSString stringWithUTF8String:an_domain_ane]
+                            code:code
+                        userInfo:info];
+}
+
 static NSError *load_error(long number)
 {
     an_failure f;
     if (number == 53)
-        return an_error_make(
-            53, @"Program load failed — no memory (transient; retry under "
-                @"lower memory pressure) (underlying=0x1)");
+        return load_error_27(53, 1,
+                             @"Program load failed — no memory (transient; "
+                             @"retry under lower memory pressure) "
+                             @"(underlying=0x1)");
+    if (number == 54)
+        return load_error_27(54, 5,
+                             @"Program load failed — no ANE resources "
+                             @"(underlying=0x5)");
     NSError *error = nil;
     an_failure_load(&f, number);
     an_error_set(&error, &f);

@@ -150,6 +150,13 @@ case_of 'a load without a place, for good' \
     'too many programs' apple
 case_of 'a load without memory' \
     faulty load:1=53,load:2=53,load:3=53 'no memory' apple
+case_of 'a load that finds the engine taken' \
+    faulty load:1=54,load:2=54,load:3=54 'no engine resources' apple
+case_of 'all that the error carries' \
+    faulty load:1=53,load:2=53,load:3=53 '_ANEErrorUnderlyingStatus 1' apple
+case_of 'an error beneath, identifiers and selectors cut short' \
+    faulty compile:1=0 '; beneath: com.apple.appleneuralengine.compiler 1' apple
+case_of 'a program too large' faulty load:1=0x10004 'too complex for' apple
 case_of 'a load that says nothing' \
     faulty load:1=silent 'answered NO without an error' apple
 case_of 'a surface too small' faulty eval:1=0x1d 'status=0x1d' apple,route=model

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "engine/apple/bind.h"
 #include "engine/apple/folder.h"
+#include "engine/apple/values.h"
 #include "engine/apple/worker.h"
 
 #include <pthread.h>
@@ -81,6 +82,44 @@ static void test_table(void **state)
             if (strcmp(an_names[k].selector, row->selector) == 0 &&
                 strcmp(an_names[k].class_name, row->class_name) == 0)
                 fail_msg("%s %s twice", row->class_name, row->selector);
+    }
+}
+
+/* ---- errors ---- */
+
+static void test_meanings(void **state)
+{
+    (void)state;
+    static const char ane[] = "com.apple.appleneuralengine";
+    static const char compiler[] = "com.apple.appleneuralengine.compiler";
+    static const struct {
+        const char *domain;
+        long long code;
+        const char *text, *want; /* NULL: nothing is known */
+    } cases[] = {
+        {ane, 6, "loadModel: Program load failure (0x50004)", "too many"},
+        {ane, 6, "Program load failure (0x10004)", "too large"},
+        {ane, 6, "Program load failure (0x7)", "not loaded"},
+        {ane, 8, "status=0x1d : statusType=0x9", "surface"},
+        {ane, 8, "status=0x2 : statusType=0x0", "symbol indices"},
+        {ane, 8, "status=0x25 : statusType=0x0", "reported a failure"},
+        {ane, 9, "", "folder"},
+        {ane, 53, "", "no memory"},
+        {ane, 99, "", NULL},
+        {compiler, 1, "err=(InvalidMILProgram)", "did not parse"},
+        {compiler, 7, "err=(CompilationFailure)", "not compilable"},
+        {compiler, 1, "err=()", "no reason"},
+        {"NSCocoaErrorDomain", 4097, "", "died"},
+        {"NSCocoaErrorDomain", 4, "", NULL},
+        {"NSPOSIXErrorDomain", 6, "0x50004", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *got =
+            an_ns_meaning(cases[i].domain, cases[i].code, cases[i].text);
+        if (!got != !cases[i].want ||
+            (got && strstr(got, cases[i].want) == NULL))
+            fail_msg("%s %lld \"%s\": %s", cases[i].domain, cases[i].code,
+                     cases[i].text, got ? got : "nothing");
     }
 }
 
@@ -306,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encodings),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_meanings),
         cmocka_unit_test(test_no_framework),
         cmocka_unit_test_setup_teardown(test_folder, make_parent,
                                         remove_parent),

@@ -25,12 +25,12 @@ size_t an_ns_count(const an_objc *o, void *array);
 /* Is it an object of that class? */
 bool an_ns_is(const an_objc *o, void *object, an_name of_class);
 
-/*
- * Fails with AN_EENGINE: what failed, the framework's domain, code, text, all
- * of its userInfo, the error beneath, and what is known of that code. nil: it
- * answered NO without an error.
- */
+/* errors.c: fails with AN_EENGINE: what failed, what is known of the code, the
+ * framework's domain, code, text and all of its userInfo, errors beneath
+ * included. nil: it answered NO without an error. */
 an_status an_ns_fail(const an_objc *o, const char *what, void *error,
                      an_error *err);
+/* What is known of a code with that text; NULL: nothing. */
+const char *an_ns_meaning(const char *domain, long long code, const char *text);
 
 #endif
