@@ -137,6 +137,19 @@ static bool arguments_fit(NSData *text, NSDictionary *weights)
     [super dealloc];
 }
 
+NSDictionary *an_descriptor_hashes(id descriptor)
+{
+    NSMutableDictionary *hashes = [NSMutableDictionary dictionary];
+    NSEnumerator *blobs = [[descriptor weights] objectEnumerator];
+    NSDictionary *blob;
+    while ((blob = [blobs nextObject]) != nil) {
+        NSData *data = blob_data(blob);
+        for (NSString *name in [blob allKeysForObject:data])
+            [hashes setObject:hash_data(data) forKey:name];
+    }
+    return hashes;
+}
+
 - (NSData *)networkText
 {
     return _networkText;

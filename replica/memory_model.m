@@ -100,8 +100,18 @@ static bool save_blobs(NSDictionary *weights, NSString *folder)
     return _modelURL;
 }
 
+static NSError *mismatch(NSString *name, NSString *folder)
+{
+    return an_error_make(
+        9, [NSString
+               stringWithFormat:@"verifyBundleAtPath: hash mismatch for %@ in "
+                                @"bundle %@ (TOCTOU?)",
+                                name, folder]);
+}
+
 /* The system with verification on: the files that the client staged must be
- * the descriptor's bytes, and no link is followed. */
+ * the descriptor's bytes, no link is followed, and blobs that are all written
+ * under one name have not the hash of that name. */
 - (bool)staged:(NSError **)error
 {
     NSString *folder = [self localModelPath];
@@ -121,12 +131,11 @@ static bool save_blobs(NSDictionary *weights, NSString *folder)
         well = [[facts fileType] isEqualToString:NSFileTypeRegular] &&
                [[[weights objectForKey:path] allValues]
                    containsObject:[NSData dataWithContentsOfFile:file]];
-        if (!well && error)
-            *error = an_error_make(
-                9, [NSString stringWithFormat:
-                                 @"verifyBundleAtPath: hash mismatch for %@ in "
-                                 @"bundle %@ (TOCTOU?)",
-                                 name, folder]);
+        if (!well && error) *error = mismatch(name, folder);
+    }
+    if (well && [weights count] > [an_descriptor_hashes(_descriptor) count]) {
+        if (error) *error = mismatch(@"data", folder);
+        well = false;
     }
     return well;
 }

@@ -59,6 +59,10 @@ AN_EXPORT long an_replica_objects(char *list, size_t size);
 /* Begins to count, where the settings say so. */
 void an_objects_count(void);
 
+/* SHA-256 of each file that the framework writes for a descriptor's weights, by
+ * name; of several of one name the last. */
+NSDictionary *an_descriptor_hashes(id descriptor);
+
 /* Adds what published.def lists and no source implements. */
 void an_rest_register(void);
 

@@ -192,6 +192,13 @@ static Class class_named(const char *name)
     return c;
 }
 
+/* Of systems that verify files (macOS 27). */
+static id per_file_hashes(id self, SEL selector)
+{
+    (void)selector;
+    return an_descriptor_hashes(self);
+}
+
 /* class_addMethod leaves a method alone that the class itself has. */
 void an_rest_register(void)
 {
@@ -206,5 +213,9 @@ void an_rest_register(void)
                             sel_registerName(r->name + 1), implementation_of(r),
                             r->types);
     }
+    if (an_settings_get()->value[AN_SET_VERIFY] != 0)
+        class_addMethod([_ANEInMemoryModelDescriptor class],
+                        @selector(perFileHashes), (IMP)per_file_hashes,
+                        "@16@0:8");
     [pool drain];
 }

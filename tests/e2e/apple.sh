@@ -77,6 +77,46 @@ slots() {
 }
 case_of 'places that only a release gives back' slots
 
+# A program with two weight files: as they are, and copied into one where the
+# system verifies files. The dump of a training run is such a program's source.
+two_files() {
+    ANEMONE_DUMP=dump $ANEMONE train --data text --model tiny.json --steps 1 \
+        --out dumped --batch 4 --sample-every 0 --quiet --weights bake &&
+        program=$(ls dump/*fold-mlp_0-backward_0.mil) &&
+        name=$(basename "$program" .mil) &&
+        cp "dump/weights/$name.bin" dump/weights/second.bin &&
+        sed "/ norm = const/s/$name.bin/second.bin/" "$program" >dump/two.mil &&
+        [ "$(grep -c second.bin dump/two.mil)" -eq 1 ] &&
+        results=$(sed -n 's/.*-> (\(.*\));/\1/p' dump/two.mil | tr -d ,) &&
+        $ANEMONE run dump/two.mil --random 1 --engine soft --repeat 2 \
+            $(output_words soft $results) || return 1
+    for verify in off on; do
+        ANEMONE_REPLICA=verify=$verify $ANEMONE run dump/two.mil --random 1 \
+            --engine apple $(output_words apple $results) || return 1
+        for result in $results; do
+            cmp "$result.soft" "$result.apple" || return 1
+        done
+    done
+    clean
+}
+output_words() {
+    kind=$1
+    shift
+    echo --output
+    for result; do
+        echo "$result=$result.$kind"
+    done
+}
+case_of 'two weight files, and a system that takes one' two_files
+trained_verified() {
+    for weights in bake reload; do
+        ANEMONE_REPLICA=verify=on train verified_$weights 3 --quiet \
+            --weights $weights --engine apple &&
+            same_run soft_3 verified_$weights || return 1
+    done
+    clean
+}
+
 # One step, whose time is the replica's, or the wall's where it has none.
 profiled() {
     ANEMONE_REPLICA=perf=$1 go "$2" --repeat 3 --profile >out && cat out &&
@@ -97,6 +137,7 @@ few_places() {
         same_run soft_3 "$folder" && clean
 }
 case_of 'the software engine, for comparison' train soft_3 3 --quiet
+case_of 'training where the system verifies files' trained_verified
 for weights in stream bake reload; do
     for slot in unload release; do
         case_of "$weights, three counted by the engine, slot=$slot" few_places \

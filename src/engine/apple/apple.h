@@ -11,6 +11,7 @@
 
 #include "engine/apple/bind.h"
 #include "engine/apple/folder.h"
+#include "engine/apple/handed.h"
 #include "engine/apple/verdict.h"
 #include "engine/apple/worker.h"
 #include "engine/impl.h"
@@ -60,10 +61,7 @@ typedef enum an_load_way { AN_LOAD_COMPILED, AN_LOAD_ALONE } an_load_way;
 typedef struct an_loading {
     an_loaded *out;
     an_load_way way;
-    const char *text;
-    size_t size;
-    const an_blob *blobs;
-    int n_blobs;
+    an_handed handed;
     const an_port *ports[2];
 } an_loading;
 

@@ -59,9 +59,10 @@ static an_status weights(const an_objc *o, const an_blob *blobs, int n,
 static an_status new_model(const an_objc *o, const an_loading *l, void **out,
                            an_error *err)
 {
-    void *blobs = NULL, *text = an_ns_data(o, l->text, l->size);
+    const an_handed *h = &l->handed;
+    void *blobs = NULL, *text = an_ns_data(o, h->text, h->size);
     an_status s =
-        text ? weights(o, l->blobs, l->n_blobs, &blobs, err) : fail_model(err);
+        text ? weights(o, h->blobs, h->n_blobs, &blobs, err) : fail_model(err);
     if (s != AN_OK) return s;
     void *descriptor = an_send_ppp(
         o, AN_SEL_DESCRIPTOR, o->classes[AN_SEL_DESCRIPTOR], text, blobs, NULL);
@@ -128,6 +129,7 @@ static an_status make(an_loading *l, an_error *err)
     an_loaded *out = l->out;
     an_framework *fw = out->fw;
     const an_objc *o = &fw->objc;
+    const an_handed *h = &l->handed;
     an_folder folder;
     char path[768];
     void *model = NULL;
@@ -138,8 +140,8 @@ static an_status make(an_loading *l, an_error *err)
     model_path(o, model, path, sizeof path);
     s = open_folders(fw, path, err);
     if (s == AN_OK)
-        s = an_folder_open(&fw->folders, path, l->text, l->size, l->blobs,
-                           l->n_blobs, &folder, err);
+        s = an_folder_open(&fw->folders, path, h->text, h->size, h->blobs,
+                           h->n_blobs, &folder, err);
     if (s != AN_OK) return s;
     s = compile_and_load(l, model, err);
     if (an_worker_is_dead(fw->worker)) return s;

@@ -14,24 +14,6 @@ static an_framework *framework_of(const an_program *p)
     return ((an_apple *)p->engine)->fw;
 }
 
-/* ---- text ---- */
-
-/* The text that is handed over: the source's, or, where it has several
- * functions, the chosen one alone. *own is to be freed with an_text_free. */
-static an_status chosen_text(an_program *p, const char **text, size_t *size,
-                             char **own, an_error *err)
-{
-    an_module *m = p->module;
-    *text = p->text;
-    *size = p->text_size;
-    if (m->n_functions == 1) return AN_OK;
-    m->functions[0] = p->function;
-    m->n_functions = 1;
-    an_status s = an_mil_print(m, own, size, err);
-    if (s == AN_OK) *text = *own;
-    return s;
-}
-
 /* ---- strides ---- */
 
 static an_status fail_strides(const an_port *port, const an_symbol *s,
@@ -79,34 +61,32 @@ static an_status load(an_program *p, an_load_way way, const an_blob *blobs,
                       int n_blobs, an_loaded **out, an_error *err)
 {
     an_framework *fw = framework_of(p);
-    const char *text = NULL;
-    char *own = NULL;
-    size_t size = 0;
-    an_status s = chosen_text(p, &text, &size, &own, err);
-    if (s != AN_OK) return s;
     an_loaded *l =
         an_loaded_new(fw, p->n_ports[AN_INPUT], p->n_ports[AN_OUTPUT]);
     an_loading *loading = an_alloc(sizeof *loading);
+    an_status s = AN_OK;
     if (l && loading) {
         *loading =
             (an_loading){.out = l,
                          .way = way,
-                         .text = text,
-                         .size = size,
-                         .blobs = blobs,
-                         .n_blobs = n_blobs,
                          .ports = {p->ports[AN_INPUT], p->ports[AN_OUTPUT]}};
-        s = an_worker_do(fw->worker,
-                         way == AN_LOAD_COMPILED ? "compile" : "reload",
-                         an_loaded_make, loading, err);
+        s = an_handed_make(p, blobs, n_blobs,
+                           fw->objc.present[AN_SEL_FILE_HASHES]
+                               ? AN_WEIGHT_FILES_ONE
+                               : AN_WEIGHT_FILES_ANY,
+                           &loading->handed, err);
     } else {
         s = an_fail(err, AN_ENOMEM, "program: no memory");
     }
+    if (s == AN_OK)
+        s = an_worker_do(fw->worker,
+                         way == AN_LOAD_COMPILED ? "compile" : "reload",
+                         an_loaded_make, loading, err);
     if (s == AN_OK) *out = l;
     if (!an_worker_is_dead(fw->worker)) {
         if (s != AN_OK) an_loaded_free(l);
+        if (loading) an_handed_free(&loading->handed);
         an_free(loading);
-        an_text_free(own);
     }
     return s;
 }

@@ -537,11 +537,11 @@ static an_status load_next(void *ctx, an_error *err)
     places *p = ctx;
     const an_objc *o = &p->fw->objc;
     next_text(p);
-    p->loading = (an_loading){.out = p->loaded[p->n],
-                              .way = AN_LOAD_COMPILED,
-                              .text = p->text,
-                              .size = strlen(p->text),
-                              .ports = {&p->ports[0], &p->ports[1]}};
+    p->loading =
+        (an_loading){.out = p->loaded[p->n],
+                     .way = AN_LOAD_COMPILED,
+                     .handed = {.text = p->text, .size = strlen(p->text)},
+                     .ports = {&p->ports[0], &p->ports[1]}};
     an_status s = an_loaded_make(&p->loading, err);
     if (s != AN_OK) return s;
     void *error = NULL, *pool = an_pool_push(o);
