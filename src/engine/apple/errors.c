@@ -45,6 +45,7 @@ static const known table[] = {
     {ANE, 8, "status=0x2 ", "symbol indices that the program does not have, or no device"},
     {ANE, 8, "status=0x12", "waiting for the engine failed"},
     {ANE, 8, NULL, "the engine reported a failure"},
+    {ANE, 9, "hash mismatch", "a file of the program is not what its hash says"},
     {ANE, 9, NULL, "the folder of the program is not there or not readable"},
     {ANE, 10, NULL, "the model is not valid"},
     {ANE, 11, NULL, "the model's key is not valid"},
