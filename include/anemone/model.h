@@ -32,10 +32,11 @@ typedef struct an_model_facts {
 } an_model_facts;
 AN_API void an_model_get_facts(const an_model *model, an_model_facts *out);
 
-/* A tensor of a weight file that is some rows of a parameter. */
+/* A tensor of a weight file that is a rectangle of a parameter. What no part
+ * covers is zero and stays so. */
 typedef struct an_param_part {
     const char *name; /* "model.layers.0.self_attn.q_proj.weight" */
-    int64_t row, rows;
+    int64_t row, rows, column, columns;
     int file_rank;   /* 1 for norms and biases, else 2: [rows, columns] */
     bool transposed; /* in files [columns, rows] */
 } an_param_part;
@@ -50,8 +51,10 @@ typedef struct an_model_param {
     an_shape shape;   /* as at the port, dtype fp32: [1,1,O,C], [1,D,1,1] */
     int64_t rows, columns;      /* the same numbers as a matrix */
     bool trained;               /* else frozen: its values stay */
+    bool adapter;               /* of an_model_adapt: in files of its own */
     bool decay;                 /* weight decay applies */
     double init_mean, init_std; /* of first values: normal; 0: the mean */
+    double init_bound;          /* above 0: uniform in +- this instead */
     const an_param_part *parts;
     int n_parts;
 } an_model_param;
@@ -69,6 +72,30 @@ AN_API const an_model_param *an_model_param_at(const an_model *model, int i);
  */
 AN_API an_status an_model_freeze(an_model *model, const char *parts,
                                  an_error *err);
+/*
+ * Low-rank adapters (Hu et al. 2021, arXiv:2106.09685): a target W [O, C] of
+ * every layer becomes W + scale B A, with trained A [rank, C] and B [O, rank];
+ * all else is frozen. A is uniform in +- 1/sqrt(C) at first, B zero.
+ * Targets that are rows of one parameter (q, k and v) have their A's as rows
+ * of one, and their B's as blocks of one.
+ */
+typedef struct an_lora {
+    int64_t rank;
+    double scale; /* alpha / rank */
+    /* Ends of the names of weight files' matrices, "q_proj" or "attn.c_proj",
+     * separated by commas; "all-linear": every matrix of the layers. NULL:
+     * q_proj and v_proj, or GPT-2's c_attn. */
+    const char *targets;
+    int64_t first_layer; /* those below have zeros, and they are frozen */
+} an_lora;
+enum { AN_LORA_MAX_RANK = 1024 };
+/* Once, and before an_model_freeze. AN_EINVAL names a target that no matrix of
+ * the layers has. */
+AN_API an_status an_model_adapt(an_model *model, const an_lora *lora,
+                                an_error *err);
+/* What it was adapted with, targets filled in; NULL: it was not. */
+AN_API const an_lora *an_model_lora(const an_model *model);
+
 /* First values of elements [begin, begin + n) of parameter i, into out[0..n):
  * a pure function of seed, i and the element, so ranges may be filled in any
  * order. */

@@ -49,6 +49,16 @@ typedef struct an_train_options {
                            new run begins with; NULL: random ones */
     const char *freeze; /* what is not trained, in the words of
                            an_model_freeze; NULL: nothing */
+    /* LoRA: adapters of the weights that `init` has, and nothing else, are
+     * trained. rank 0: all are. alpha 0: twice the rank. Targets as in
+     * an_lora; NULL: the family's. */
+    int64_t lora_rank;
+    double lora_alpha;
+    const char *lora_targets;
+    /* The same beginning with adapters in a folder of PEFT's, mlx-lm's or of a
+     * run, whose rank, scale and targets these are. `init` NULL: the model that
+     * they name. */
+    const char *adapter;
     const char *tokenizer; /* of text; NULL: init's, or that of the run which is
                               resumed, else "bytes" */
     /* Gets the share of the text that is encoded; NULL: nobody is told. False
@@ -99,7 +109,8 @@ AN_API void an_trainer_close(an_trainer *t);
 /* What a run will be, for people and for --dry-run. */
 typedef struct an_train_plan {
     an_model_facts model;
-    int64_t trained; /* parameters that are not frozen */
+    int64_t trained; /* parameters that are not frozen, or the adapters' */
+    bool lora;       /* adapters are trained */
     int64_t batch, accum, sequence, tokens_per_step, steps, first_step;
     double flops_per_step; /* forward, backward, weight gradients */
     size_t memory_bytes;   /* parameters, moments, surfaces, work */
@@ -195,6 +206,7 @@ typedef struct an_runner_options {
      * file: safetensors beside its config.json, GGUF, llama2.c's, llm.c's GPT-2
      * or maderix's BLZT. */
     const char *checkpoint;
+    const char *adapter;   /* a folder of adapters to be added; NULL: none */
     const char *tokenizer; /* NULL: the one beside it */
     const char *engine;
     an_numerics numerics;

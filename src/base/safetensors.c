@@ -477,9 +477,21 @@ static an_status put_transposed(an_writer *w, const an_st_tensor *t,
     return s;
 }
 
+static an_status put_rows(an_writer *w, const an_st_tensor *t, an_error *err)
+{
+    size_t rows = t->rank == 2 ? (size_t)t->shape[0] : 1;
+    size_t bytes = rows ? t->size_bytes / rows : 0;
+    an_status s = AN_OK;
+    for (size_t r = 0; s == AN_OK && r < rows; r++)
+        s = an_writer_put(w, (const unsigned char *)t->data + r * t->row_bytes,
+                          bytes, err);
+    return s;
+}
+
 static an_status put_tensor(an_writer *w, const an_st_tensor *t, an_error *err)
 {
     if (t->put) return t->put(t->ctx, t, w, err);
+    if (t->row_bytes) return put_rows(w, t, err);
     return t->transposed ? put_transposed(w, t, err)
                          : an_writer_put(w, t->data, t->size_bytes, err);
 }

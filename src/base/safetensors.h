@@ -25,6 +25,8 @@ typedef struct an_st_tensor {
     an_status (*put)(void *ctx, const struct an_st_tensor *t, an_writer *w,
                      an_error *err);
     void *ctx;
+    /* Written only: distance of the rows of a matrix in data; 0: dense. */
+    size_t row_bytes;
 } an_st_tensor;
 
 typedef struct an_st an_st;

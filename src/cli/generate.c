@@ -36,6 +36,14 @@ static const an_option options[] = {
      .help = "run folder, or one step's folder in it; a folder of Hugging "
              "Face's; or a file (safetensors, GGUF, llama2.c's or llm.c's "
              ".bin, BLZT)"},
+    {.name = "adapter",
+     .metavar = "DIR",
+     .type = AN_OPTION_TEXT,
+     .preset = "none",
+     AN_AT(values, runner.adapter),
+     .help =
+         "adapters to be added to the weights: a folder of PEFT's, mlx-lm's "
+         "or a LoRA run"},
     {.name = "tokenizer",
      .metavar = "FILE",
      .type = AN_OPTION_TEXT,

@@ -289,7 +289,8 @@ an_status an_display_summary(an_display *p, bool interrupted, bool finished,
     }
     if (p->facts.folder == NULL) return AN_OK;
     field(p, "model");
-    printf("%s/model.safetensors\n", p->facts.folder);
+    printf("%s/%smodel.safetensors\n", p->facts.folder,
+           p->plan.lora ? "adapter_" : "");
     field(p, "metrics");
     printf("%s/metrics.jsonl\n", p->facts.folder);
     return AN_OK;

@@ -77,6 +77,39 @@ static const an_option options[] = {
      .help = "model whose weights a new run begins with: a folder of Hugging "
              "Face's, a run, or a file (safetensors, GGUF, llama2.c's or "
              "llm.c's .bin, BLZT)"},
+    {.name = "lora",
+     .metavar = "RANK",
+     .type = AN_OPTION_INT,
+     .preset = "all weights are trained",
+     .min = 1,
+     .max = AN_LORA_MAX_RANK,
+     AN_AT(values, o.lora_rank),
+     .help = "train low-rank adapters of the weights of --init and nothing "
+             "else; the run folder has them in PEFT's form"},
+    {.name = "lora-alpha",
+     .metavar = "X",
+     .type = AN_OPTION_REAL,
+     .preset = "twice the rank",
+     .min = 1e-6,
+     .max = 1e6,
+     AN_AT(values, o.lora_alpha),
+     .help = "the adapters' product counts alpha / rank"},
+    {.name = "lora-targets",
+     .metavar = "NAMES",
+     .type = AN_OPTION_TEXT,
+     .preset = "q_proj,v_proj, or GPT-2's c_attn",
+     AN_AT(values, o.lora_targets),
+     .help =
+         "matrices that have adapters, separated by commas: q_proj, k_proj, "
+         "v_proj, o_proj, gate_proj, up_proj, down_proj; c_attn, c_proj, "
+         "c_fc; or all-linear"},
+    {.name = "adapter",
+     .metavar = "DIR",
+     .type = AN_OPTION_TEXT,
+     AN_AT(values, o.adapter),
+     .help =
+         "begin with adapters that are there, of PEFT, mlx-lm or a run, and "
+         "train them; their model unless --init says where it is"},
     {.name = "freeze",
      .metavar = "PARTS",
      .type = AN_OPTION_TEXT,
@@ -392,10 +425,11 @@ static void name_model(session *s)
 {
     bool resumed =
         s->o.out != NULL && !s->o.fresh && an_checkpoint_is_run(s->o.out);
-    const char *path = s->o.model != NULL  ? s->o.model
-                       : s->o.init != NULL ? s->o.init
-                       : resumed           ? s->o.out
-                                           : "small";
+    const char *path = s->o.model != NULL     ? s->o.model
+                       : s->o.init != NULL    ? s->o.init
+                       : s->o.adapter != NULL ? s->o.adapter
+                       : resumed              ? s->o.out
+                                              : "small";
     const char *end = path + strlen(path), *slash = strrchr(path, '/');
     if (slash != NULL && strcmp(slash, "/config.json") == 0) end = slash;
     const char *start = end;
@@ -412,7 +446,9 @@ static void choose_folder(session *s)
 {
     name_model(s);
     if (s->o.out == NULL) {
-        snprintf(s->folder, sizeof s->folder, "runs/%s", s->model);
+        bool lora = s->o.lora_rank > 0 || s->o.adapter != NULL;
+        snprintf(s->folder, sizeof s->folder, "runs/%s%s", s->model,
+                 lora ? "-lora" : "");
         s->o.out = s->folder;
     }
     if (s->v->dry_run) s->o.out = NULL;

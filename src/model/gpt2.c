@@ -264,4 +264,5 @@ const an_architecture an_architecture_gpt2 = {
     .write_config = write_config,
     .list_params = list_params,
     .block = block_of,
+    .lora_targets = "c_attn",
 };

@@ -285,6 +285,7 @@ const an_architecture an_architecture_llama = {
     .write_config = an_llama_write_config,
     .list_params = list_params,
     .block = block_of,
+    .lora_targets = "q_proj,v_proj",
     .tables = tables,
     .n_tables = N_TABLES,
 };

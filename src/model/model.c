@@ -117,7 +117,9 @@ an_status an_model_block(const an_model *model, int block,
     an_status s = check_request(model, block, o, err);
     if (s != AN_OK) return s;
     const an_block_row *row = block_row(model, block);
-    an_block_frame f = {.config = &model->config,
+    an_block_frame f = {.model = model,
+                        .block = block,
+                        .config = &model->config,
                         .dtype = o->dtype,
                         .batch = o->batch,
                         .sequence = o->sequence,
@@ -133,9 +135,11 @@ an_status an_model_block(const an_model *model, int block,
         an_module_free(module);
         return s;
     }
+    const an_taps *more =
+        model->taps && block >= 0 ? &model->taps[block] : NULL;
     *out = (an_block){.module = module,
-                      .taps = row->taps,
-                      .n_taps = row->n_taps,
+                      .taps = more ? more->names : row->taps,
+                      .n_taps = more ? more->n : row->n_taps,
                       .stops = row->stops,
                       .n_stops = row->n_stops,
                       .cuts = row->cuts,

@@ -29,11 +29,30 @@ typedef struct an_config {
     const struct an_llama_variant *variant;
 } an_config;
 
+/* The adapters of a block's matrix: names of ports and of A x, and rows of A.
+ * The same in every layer. */
+typedef struct an_adapter {
+    int block;
+    const char *port;        /* "w_qkv" */
+    const char *a, *b, *low; /* "w_qkv_a", "w_qkv_b", "w_qkv_low" */
+    int64_t inner;           /* rows of A: rank times the parts adapted */
+} an_adapter;
+
+/* A row's taps and A x of the block's adapters, which gradients read. */
+typedef struct an_taps {
+    const char **names;
+    int n;
+} an_taps;
+
 struct an_model {
     an_arena arena;
     an_config config;
     an_model_param *params;
     int n_params;
+    const an_lora *lora; /* NULL: not adapted */
+    an_adapter *adapters;
+    int n_adapters;
+    an_taps *taps; /* by block; NULL: the rows' */
 };
 
 /* ---- architectures: one row each, in a file of its own ---- */
@@ -66,6 +85,7 @@ struct an_architecture {
     void (*list_params)(an_lister *l);
     /* Block 0, 1, ... of a layer, or AN_BLOCK_HEAD; NULL: no such block. */
     const an_block_row *(*block)(const an_config *c, int block);
+    const char *lora_targets; /* the usual ones, as an_lora.targets */
     const an_table *tables;
     int n_tables;
 };
@@ -145,10 +165,17 @@ void an_list_matrix(an_lister *l, int layer, int block, const char *port,
 double an_list_residual_std(const an_config *c);
 /* Which parameters a file holds. */
 typedef enum an_param_set {
-    AN_PARAMS_ALL,
+    AN_PARAMS_BASE,     /* the model's own */
+    AN_PARAMS_ADAPTERS, /* adapters that are trained */
     AN_PARAMS_TRAINED,
 } an_param_set;
 bool an_param_in(const an_model_param *p, an_param_set set);
+
+/* PEFT's name for a part's lora_A or lora_B (`which`), in the arena. */
+const char *an_adapter_part_name(an_arena *arena, const char *part, char which);
+/* The adapters of a block's port; NULL: none. */
+const an_adapter *an_model_adapter(const an_model *model, int block,
+                                   const char *port);
 
 /* Lists the parameters of model->config in model->params. */
 an_status an_model_list_params(an_model *model, an_error *err);

@@ -49,6 +49,7 @@ static void add(an_lister *l, an_model_param p, const an_part_spec *specs,
             (an_param_part){.name = name,
                             .row = p.rows,
                             .rows = specs[i].rows,
+                            .columns = p.columns,
                             .file_rank = file_rank,
                             .transposed = file_rank == 2 && p.layer >= 0 &&
                                           l->order == AN_COLUMNS_FIRST};
@@ -114,7 +115,8 @@ an_status an_model_list_params(an_model *model, an_error *err)
 
 bool an_param_in(const an_model_param *p, an_param_set set)
 {
-    return set == AN_PARAMS_ALL || p->trained;
+    if (set == AN_PARAMS_BASE) return !p->adapter;
+    return p->trained && (p->adapter || set == AN_PARAMS_TRAINED);
 }
 
 int an_model_n_params(const an_model *model)
@@ -132,6 +134,13 @@ void an_model_init_param(const an_model *model, int i, uint64_t seed,
                          int64_t begin, int64_t n, float *out)
 {
     const an_model_param *p = an_model_param_at(model, i);
+    if (p->init_bound > 0) {
+        an_rng uniform = {seed, init_stream + (uint64_t)i, (uint64_t)begin};
+        for (int64_t k = 0; k < n; k++)
+            out[k] =
+                (float)(p->init_bound * (2 * an_rng_uniform(&uniform) - 1));
+        return;
+    }
     /* A normal number takes two of the counter. */
     an_rng rng = {seed, init_stream + (uint64_t)i, 2 * (uint64_t)begin};
     for (int64_t k = 0; k < n; k++)

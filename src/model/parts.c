@@ -115,9 +115,21 @@ an_value *an_part_matrix(const frame *f, const char *name, int64_t rows,
 an_value *an_part_project(const frame *f, an_value *w, an_value *x)
 {
     if (!w) return NULL;
-    int64_t inputs = an_value_shape(w)->dims[3];
+    const an_shape *shape = an_value_shape(w);
+    int64_t outputs = shape->dims[2], inputs = shape->dims[3];
+    const an_adapter *adapter =
+        an_model_adapter(f->model, f->block, an_value_name(w));
     an_value *matrix = an_part_shaped(f, x, 1, 1, inputs, f->columns);
-    return an_emit_matmul(f->b, w, matrix, false, false);
+    an_value *y = an_emit_matmul(f->b, w, matrix, false, false);
+    if (!adapter) return y;
+    an_value *a = an_part_matrix(f, adapter->a, adapter->inner, inputs);
+    an_value *b = an_part_matrix(f, adapter->b, outputs, adapter->inner);
+    an_value *low =
+        an_emit_scale(f->b, an_emit_matmul(f->b, a, matrix, false, false),
+                      an_model_lora(f->model)->scale);
+    an_part_named(f, low, adapter->low);
+    return an_emit_binary(f->b, "add", y,
+                          an_emit_matmul(f->b, b, low, false, false));
 }
 
 an_value *an_part_as_channels(const frame *f, an_value *x, int64_t n_channels)

@@ -12,6 +12,8 @@
 
 struct an_block_frame {
     an_builder *b;
+    const an_model *model; /* of its adapters */
+    int block;
     const an_config *config;
     an_dtype dtype;
     int64_t batch, sequence, columns; /* columns = batch x sequence */
@@ -35,7 +37,8 @@ an_value *an_part_vector(const an_block_frame *f, const char *name,
                          int64_t rows);
 an_value *an_part_matrix(const an_block_frame *f, const char *name,
                          int64_t rows, int64_t columns);
-/* W x: [1,1,O,C] by [1,C,1,N] to [1,1,O,N]. */
+/* W x, and of an adapted parameter W x + B (scale A x): [1,1,O,C] by [1,C,1,N]
+ * to [1,1,O,N]. w is a parameter of the function. */
 an_value *an_part_project(const an_block_frame *f, an_value *w, an_value *x);
 /* [1,1,C,N] as [1,C,1,N]. */
 an_value *an_part_as_channels(const an_block_frame *f, an_value *x,

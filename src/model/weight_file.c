@@ -38,7 +38,7 @@ an_status an_weight_file_add(an_weight_file *s, const an_stored_tensor *t,
     return AN_OK;
 }
 
-static an_stored stored_of(an_dtype dtype)
+an_stored an_stored_of(an_dtype dtype)
 {
     switch (dtype) {
     case AN_FP32:
@@ -63,7 +63,7 @@ an_status an_weight_file_add_st(an_weight_file *s, const an_st *st,
         const an_st_tensor *t = an_st_at(st, i);
         if (strncmp(t->name, prefix, size) != 0) continue;
         an_stored_tensor x = {
-            .stored = stored_of(t->dtype), .rank = t->rank, .data = t->data};
+            .stored = an_stored_of(t->dtype), .rank = t->rank, .data = t->data};
         memcpy(x.shape, t->shape, sizeof x.shape);
         status = an_weight_file_add(s, &x, t->name + size, err);
     }
@@ -284,6 +284,17 @@ an_status an_weight_file_of_st(const an_st *st, const char *prefix,
     return finish(s, status, out, err);
 }
 
+an_status an_weight_file_of_list(const an_stored_tensor *list, size_t n,
+                                 const char *path, an_weight_file **out,
+                                 an_error *err)
+{
+    an_weight_file *s = NULL;
+    an_status status = new_source(path, &s, err);
+    for (size_t i = 0; status == AN_OK && i < n; i++)
+        status = an_weight_file_add(s, &list[i], list[i].name, err);
+    return finish(s, status, out, err);
+}
+
 /* ---- looking up ---- */
 
 const char *an_weight_file_format(const an_weight_file *s)
@@ -361,31 +372,29 @@ static void add_name(names *list, const char *name)
     list->n++;
 }
 
-static bool fits(const an_stored_tensor *t, const an_model_param *p,
-                 const an_param_part *part)
+static bool fits(const an_stored_tensor *t, const an_param_part *part)
 {
-    int64_t rows = part->transposed ? p->columns : part->rows;
-    int64_t columns = part->transposed ? part->rows : p->columns;
+    int64_t rows = part->transposed ? part->columns : part->rows;
+    int64_t columns = part->transposed ? part->rows : part->columns;
     return t->rank == part->file_rank && t->shape[0] == rows &&
            (t->rank == 1 || t->shape[1] == columns);
 }
 
 static an_status check_tensor(const an_stored_tensor *t,
-                              const an_model_param *p,
                               const an_param_part *part, an_error *err)
 {
     if (t->stored == AN_STORED_OTHER)
         return an_fail(err, AN_EFORMAT,
                        "%s: no float: its values are not weights", t->name);
-    if (fits(t, p, part)) return AN_OK;
+    if (fits(t, part)) return AN_OK;
     char shape[96] = "";
     for (int i = 0; i < t->rank && i < 4; i++) {
         size_t at = strlen(shape);
         snprintf(shape + at, sizeof shape - at, "%s%lld", i ? ", " : "",
                  (long long)t->shape[i]);
     }
-    int64_t rows = part->transposed ? p->columns : part->rows;
-    int64_t columns = part->transposed ? part->rows : p->columns;
+    int64_t rows = part->transposed ? part->columns : part->rows;
+    int64_t columns = part->transposed ? part->rows : part->columns;
     if (part->file_rank == 1)
         return an_fail(err, AN_EFORMAT, "%s: shape is [%s], expected [%lld]",
                        t->name, shape, (long long)rows);
@@ -418,7 +427,7 @@ an_status an_weight_file_check_set(an_weight_file *s, const an_model *model,
                 add_name(&missing, p->parts[k].name);
                 continue;
             }
-            an_status status = check_tensor(t, p, &p->parts[k], err);
+            an_status status = check_tensor(t, &p->parts[k], err);
             if (status != AN_OK) {
                 an_fail_context(err, "%s", s->path);
                 return status;
@@ -438,7 +447,7 @@ an_status an_weight_file_check_set(an_weight_file *s, const an_model *model,
 an_status an_weight_file_check(an_weight_file *s, const an_model *model,
                                an_error *err)
 {
-    return an_weight_file_check_set(s, model, AN_PARAMS_ALL, err);
+    return an_weight_file_check_set(s, model, AN_PARAMS_BASE, err);
 }
 
 /* ---- reading ---- */

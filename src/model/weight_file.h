@@ -24,6 +24,8 @@ typedef enum an_stored {
     AN_STORED_OTHER,  /* not read: integers and the like */
 } an_stored;
 
+an_stored an_stored_of(an_dtype dtype);
+
 typedef struct an_stored_tensor {
     const char *name;
     an_stored stored;
@@ -56,6 +58,11 @@ an_status an_weight_file_open_bytes(const void *data, size_t size,
 an_status an_weight_file_of_st(const an_st *st, const char *prefix,
                                const an_config *config, an_weight_file **out,
                                an_error *err);
+/* Tensors over memory that the caller keeps; names are copied, `path` is for
+ * errors. */
+an_status an_weight_file_of_list(const an_stored_tensor *list, size_t n,
+                                 const char *path, an_weight_file **out,
+                                 an_error *err);
 void an_weight_file_close(an_weight_file *f);
 
 const char *
@@ -80,7 +87,7 @@ void an_weight_file_forget(const an_weight_file *f, const an_stored_tensor *t);
  */
 an_status an_weight_file_check_set(an_weight_file *f, const an_model *model,
                                    an_param_set set, an_error *err);
-/* The same of all. */
+/* The same of its own, without adapters. */
 an_status an_weight_file_check(an_weight_file *f, const an_model *model,
                                an_error *err);
 

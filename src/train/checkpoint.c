@@ -19,12 +19,31 @@
 
 static const char MODEL[] = "model.safetensors";
 static const char STATE[] = "state.safetensors";
-static const char MODEL_LINK[] = "latest/model.safetensors";
-static const char STATE_LINK[] = "latest/state.safetensors";
+static const char ADAPTER[] = "adapter_model.safetensors";
+static const char ADAPTER_CONFIG[] = "adapter_config.json";
 /* Readers of the transformers library refuse a file without it. */
 static const char *const MODEL_METADATA[] = {"format", "pt", NULL};
 
 /* ---- loading ---- */
+
+static bool has(const char *folder, const char *name)
+{
+    return an_path_exists(an_run_join(folder, name).text);
+}
+
+/* The file of the weights in a step's folder. */
+static const char *model_name(const char *folder)
+{
+    return has(folder, ADAPTER) ? ADAPTER : MODEL;
+}
+
+/* Whether folder/name is the link to the newest step's file. */
+static bool is_link(const char *folder, const char *name)
+{
+    char target[AN_RUN_NAME] = "";
+    an_run_link_read(folder, name, target, sizeof target);
+    return strncmp(target, "latest/", 7) == 0 && strcmp(target + 7, name) == 0;
+}
 
 static an_status open_part(const char *folder, const char *name, an_st **out,
                            an_error *err)
@@ -40,7 +59,7 @@ static an_status open_parts(const char *folder, an_st **model, an_st **state,
                             an_error *err)
 {
     an_st *first = NULL;
-    an_status s = open_part(folder, MODEL, &first, err);
+    an_status s = open_part(folder, model_name(folder), &first, err);
     if (s == AN_OK && state) s = open_part(folder, STATE, state, err);
     if (s == AN_OK)
         *model = first;
@@ -102,10 +121,8 @@ an_status an_checkpoint_load(const char *folder, an_st **model, an_st **state,
     int64_t step;
     an_status s = check_length(folder, err);
     if (s != AN_OK) return s;
-    an_run_path file = an_run_join(folder, MODEL);
-    char target[AN_RUN_NAME] = "";
-    an_run_link_read(folder, MODEL, target, sizeof target);
-    if (strcmp(target, MODEL_LINK) != 0 && an_path_exists(file.text))
+    const char *name = model_name(folder);
+    if (!is_link(folder, name) && has(folder, name))
         return open_parts(folder, model, state, err); /* no run's folder */
     s = load_newest(folder, &step, model, state, err);
     if (s == AN_OK && step < 0)
@@ -115,13 +132,11 @@ an_status an_checkpoint_load(const char *folder, an_st **model, an_st **state,
 
 bool an_checkpoint_is_run(const char *folder)
 {
-    char target[AN_RUN_NAME] = "";
     if (!an_path_is_folder(folder) ||
         strlen(folder) >= AN_RUN_PATH - AN_RUN_NAME)
         return false;
-    an_run_path lock = an_run_join(folder, ".lock");
-    an_run_link_read(folder, MODEL, target, sizeof target);
-    return strcmp(target, MODEL_LINK) == 0 || an_path_exists(lock.text);
+    return is_link(folder, MODEL) || is_link(folder, ADAPTER) ||
+           has(folder, ".lock");
 }
 
 /* ---- links ---- */
@@ -142,15 +157,26 @@ static an_status ensure_link(const char *folder, const char *name,
     return s == AN_OK ? an_run_link_commit(folder, name, err) : s;
 }
 
+/* name -> latest/name */
+static an_status ensure_through(const char *folder, const char *name,
+                                an_error *err)
+{
+    char target[AN_RUN_NAME];
+    snprintf(target, sizeof target, "latest/%s", name);
+    return ensure_link(folder, name, target, err);
+}
+
 /* `latest` and the links through it. */
 static an_status ensure_links(const char *folder, int64_t step, an_error *err)
 {
     char name[AN_RUN_NAME];
     name_step(step, name, sizeof name);
     an_status s = ensure_link(folder, "latest", name, err);
-    if (s == AN_OK) s = ensure_link(folder, MODEL, MODEL_LINK, err);
-    if (s == AN_OK) s = ensure_link(folder, STATE, STATE_LINK, err);
-    return s;
+    const char *model = model_name(an_run_step_path(folder, step, "").text);
+    if (s == AN_OK) s = ensure_through(folder, model, err);
+    if (s == AN_OK && model == ADAPTER)
+        s = ensure_through(folder, ADAPTER_CONFIG, err);
+    return s == AN_OK ? ensure_through(folder, STATE, err) : s;
 }
 
 an_status an_run_load(an_run *run, int64_t *step, an_st **model, an_st **state,
@@ -176,12 +202,17 @@ an_status an_run_load(an_run *run, int64_t *step, an_st **model, an_st **state,
 static an_status write_parts(const char *folder, const an_checkpoint *c,
                              an_error *err)
 {
-    an_run_path model = an_run_join(folder, MODEL);
+    an_run_path model =
+        an_run_join(folder, c->adapter_config ? ADAPTER : MODEL);
+    an_run_path config = an_run_join(folder, ADAPTER_CONFIG);
     an_run_path state = an_run_join(folder, STATE);
     an_status s = an_dir_remove(folder, err);
     if (s == AN_OK) s = an_dir_make(folder, err);
     if (s == AN_OK)
         s = an_st_save(model.text, c->model, c->n_model, MODEL_METADATA, err);
+    if (s == AN_OK && c->adapter_config)
+        s = an_file_write(config.text, c->adapter_config,
+                          strlen(c->adapter_config), err);
     if (s == AN_OK)
         s = an_st_save(state.text, c->state, c->n_state, c->metadata, err);
     return s == AN_OK ? an_dir_sync(folder, err) : s;

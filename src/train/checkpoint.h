@@ -6,6 +6,9 @@
  *     latest -> step-NNNNNNNN      best -> step-NNNNNNNN
  *     model.safetensors -> latest/model.safetensors, state.safetensors the same
  *
+ * A LoRA run has PEFT's adapter_model.safetensors and adapter_config.json in
+ * place of model.safetensors.
+ *
  * A step's folder is written under a temporary name, synced, renamed; `latest`
  * is swapped by rename; older steps beyond `keep` are removed but for the best
  * by validation. Leftovers of dead writers are removed at open. Nothing in the
@@ -43,6 +46,7 @@ bool an_checkpoint_is_run(const char *folder);
 
 typedef struct an_checkpoint {
     int64_t step;
+    const char *adapter_config; /* text: `model` is adapters; or NULL */
     const an_st_tensor *model, *state;
     int n_model, n_state;
     const char *const *metadata; /* of state: key, value, ..., NULL */

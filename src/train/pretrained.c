@@ -3,9 +3,11 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
-#include "train/checkpoint.h"
+#include "train/run.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 static an_status no_memory(an_error *err)
 {
@@ -59,15 +61,84 @@ static an_status open_run(an_arena *arena, const char *path, an_pretrained *p,
     return s;
 }
 
-static an_status open_weights(an_arena *arena, const char *path,
-                              an_pretrained *p, an_error *err)
+static an_status open_model(an_arena *arena, const char *path, an_pretrained *p,
+                            an_error *err)
 {
     if (an_checkpoint_is_run(path)) return open_run(arena, path, p, err);
     an_status s = an_weight_file_open(path, &p->source, err);
     return s == AN_OK ? an_weight_file_model(p->source, &p->model, err) : s;
 }
 
+/* ---- adapters ---- */
+
+static an_status add_adapters(an_pretrained *p, an_error *err)
+{
+    p->base = p->source;
+    p->source = NULL;
+    return an_adapter_merge(p->adapter, p->base, p->model, &p->merged,
+                            &p->source, err);
+}
+
+/* The model of a folder of adapters; *path becomes its path. */
+static an_status open_adapted(an_arena *arena, const char **path,
+                              an_pretrained *p, an_error *err)
+{
+    const char *folder = *path;
+    an_status s = an_adapter_file_open(folder, &p->adapter, err);
+    if (s != AN_OK) return s;
+    *path = p->adapter->base;
+    if (!*path || !an_path_exists(*path))
+        return an_fail(err, AN_EIO,
+                       "%s: adapters of '%.200s', which is no file or folder "
+                       "here: give the model's path, and these with --adapter",
+                       folder, *path ? *path : "an unnamed model");
+    if (an_adapter_file_is(*path))
+        return an_fail(err, AN_EUNSUPPORTED,
+                       "%s: adapters of a model that is adapters itself",
+                       folder);
+    s = open_model(arena, *path, p, err);
+    return s == AN_OK ? add_adapters(p, err) : s;
+}
+
+an_status an_pretrained_adapt(an_pretrained *p, const char *folder,
+                              an_error *err)
+{
+    if (p->adapter)
+        return an_fail(err, AN_EINVAL, "%s: the model has adapters already",
+                       folder);
+    an_status s = an_adapter_file_open(folder, &p->adapter, err);
+    return s == AN_OK ? add_adapters(p, err) : s;
+}
+
+an_status an_pretrained_locate(const char *path, char *out, size_t size,
+                               an_error *err)
+{
+    char folder[AN_PRETRAINED_PATH] = "", step[AN_RUN_NAME] = "";
+    if (*path != '/' && !getcwd(folder, sizeof folder))
+        return an_fail(err, AN_EIO, "%s: cannot be located: %s", path,
+                       strerror(errno));
+    if (an_checkpoint_is_run(path))
+        an_run_link_read(path, "latest", step, sizeof step);
+    int n = snprintf(out, size, "%s%s%s%s%s", folder, *folder ? "/" : "", path,
+                     *step ? "/" : "", step);
+    if (n > 0 && (size_t)n < size) return AN_OK;
+    return an_fail(err, AN_EINVAL, "%s: path of more than %zu bytes", path,
+                   size);
+}
+
 /* ---- tokenizer ---- */
+
+/* That of a run of adapters; else *out is left alone. */
+static an_status find_of_run(an_arena *arena, const char *path,
+                             const char **out, an_error *err)
+{
+    static const char *const name = "tokenizer.json";
+    const char *above = an_arena_printf(arena, "%s/..", path);
+    if (!above) return no_memory(err);
+    if (!an_checkpoint_is_run(path) && !an_checkpoint_is_run(above))
+        return AN_OK;
+    return find_beside(arena, path, &name, 1, out, err);
+}
 
 static an_status open_tokenizer(an_arena *arena, const char *path,
                                 const char *tokenizer, an_pretrained *p,
@@ -77,7 +148,8 @@ static an_status open_tokenizer(an_arena *arena, const char *path,
                                         "tokenizer.bin", "vocab.json"};
     const char *folder = folder_of(arena, path);
     an_status s = folder ? AN_OK : no_memory(err);
-    if (s == AN_OK && !tokenizer && an_weight_file_has_tokenizer(p->source))
+    if (s == AN_OK && !tokenizer &&
+        an_weight_file_has_tokenizer(p->base ? p->base : p->source))
         tokenizer = path;
     if (s == AN_OK && !tokenizer)
         s = find_beside(arena, folder, names, 4, &tokenizer, err);
@@ -91,11 +163,17 @@ an_status an_pretrained_open(const char *path, const char *tokenizer,
     an_arena arena;
     an_arena_init(&arena);
     *out = (an_pretrained){0};
+    an_arena_init(&out->merged);
     an_status s = AN_OK;
+    const char *model = path;
     if (!an_path_exists(path))
         s = an_fail(err, AN_EIO, "%s: no such file or folder", path);
-    if (s == AN_OK) s = open_weights(&arena, path, out, err);
-    if (s == AN_OK) s = open_tokenizer(&arena, path, tokenizer, out, err);
+    if (s == AN_OK)
+        s = an_adapter_file_is(path) ? open_adapted(&arena, &model, out, err)
+                                     : open_model(&arena, model, out, err);
+    if (s == AN_OK && out->adapter && !tokenizer)
+        s = find_of_run(&arena, path, &tokenizer, err);
+    if (s == AN_OK) s = open_tokenizer(&arena, model, tokenizer, out, err);
     an_arena_fini(&arena);
     return s;
 }
@@ -103,6 +181,9 @@ an_status an_pretrained_open(const char *path, const char *tokenizer,
 void an_pretrained_close(an_pretrained *p)
 {
     an_weight_file_close(p->source);
+    an_weight_file_close(p->base);
+    an_adapter_file_close(p->adapter);
+    an_arena_fini(&p->merged);
     an_st_close(p->checkpoint);
     an_model_free(p->model);
     an_tokenizer_free(p->tokenizer);
@@ -112,6 +193,6 @@ void an_pretrained_close(an_pretrained *p)
 an_status an_pretrained_load(const an_pretrained *p, const an_model *model,
                              an_weights *w, an_error *err)
 {
-    return an_weights_load(w, AN_WEIGHTS_MASTER, AN_PARAMS_ALL, model,
+    return an_weights_load(w, AN_WEIGHTS_MASTER, AN_PARAMS_BASE, model,
                            p->source, err);
 }

@@ -45,6 +45,20 @@ static void put_text(entries *e, const char *key, const char *text)
     snprintf(e->list[e->n++].text, TEXT, "%s", text ? text : "");
 }
 
+/* Of a LoRA run: the shape of the adapters, and the weights under them. */
+static void put_lora(entries *e, const an_trainer *t)
+{
+    const an_lora *l = an_model_lora(t->placed.model);
+    char text[TEXT] = "", base[TEXT] = "";
+    if (l) {
+        snprintf(text, sizeof text, "rank %" PRId64 ", scale %.17g, %s",
+                 l->rank, l->scale, l->targets);
+        snprintf(base, sizeof base, "weights %016" PRIx64, t->base_digest);
+    }
+    put_text(e, "lora", text);
+    put_text(e, "base", base);
+}
+
 /* Settings that a continued run must share. `steps` may differ. */
 static void put_settings(entries *e, const an_trainer *t)
 {
@@ -68,6 +82,7 @@ static void put_settings(entries *e, const an_trainer *t)
     put_real(e, "minutes", o->minutes);
     put_int(e, "numerics", t->placed.weights->dtype == AN_FP64);
     put_text(e, "freeze", o->freeze);
+    put_lora(e, t);
 }
 
 static void put_progress(entries *e, const an_trainer *t)
@@ -204,11 +219,16 @@ static an_status load_kind(an_trainer *t, an_weights_what what,
     return s;
 }
 
+/* What the model's file of a checkpoint has. */
+static an_param_set saved_set(const an_trainer *t)
+{
+    return t->adapter_config ? AN_PARAMS_ADAPTERS : AN_PARAMS_BASE;
+}
+
 static an_status load_weights(an_trainer *t, const an_st *model,
                               const an_st *state, an_error *err)
 {
-    an_status s =
-        load_kind(t, AN_WEIGHTS_MASTER, AN_PARAMS_ALL, "", model, err);
+    an_status s = load_kind(t, AN_WEIGHTS_MASTER, saved_set(t), "", model, err);
     if (s == AN_OK)
         s = load_kind(t, AN_WEIGHTS_M, AN_PARAMS_TRAINED, "m.", state, err);
     if (s == AN_OK)
@@ -256,13 +276,13 @@ static an_status list_tensors(an_trainer *t, an_error *err)
 {
     const an_weights *w = t->placed.weights;
     size_t n = (size_t)an_weights_n_tensors(w, AN_PARAMS_TRAINED);
-    size_t all = (size_t)an_weights_n_tensors(w, AN_PARAMS_ALL);
+    size_t all = (size_t)an_weights_n_tensors(w, saved_set(t));
     t->model_tensors = an_alloc_array(all, sizeof *t->model_tensors);
     t->state_tensors = an_alloc_array(2 * n, sizeof *t->state_tensors);
     if (!t->model_tensors || !t->state_tensors)
         return an_fail(err, AN_ENOMEM, "checkpoint: no memory");
     an_status s =
-        an_weights_tensors(w, AN_WEIGHTS_MASTER, AN_PARAMS_ALL, "", &t->arena,
+        an_weights_tensors(w, AN_WEIGHTS_MASTER, saved_set(t), "", &t->arena,
                            t->model_tensors, &t->n_model_tensors, err);
     if (s == AN_OK)
         s = an_weights_tensors(w, AN_WEIGHTS_M, AN_PARAMS_TRAINED, "m.",
@@ -291,6 +311,7 @@ an_status an_trainer_checkpoint(an_trainer *t, an_error *err)
     }
     metadata[n] = NULL;
     an_checkpoint c = {.step = t->progress.step,
+                       .adapter_config = t->adapter_config,
                        .model = t->model_tensors,
                        .n_model = t->n_model_tensors,
                        .state = t->state_tensors,

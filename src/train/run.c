@@ -62,6 +62,8 @@ static const struct {
     {"latest",            AN_RUN_LINK},
     {"best",              AN_RUN_LINK},
     {"model.safetensors", AN_RUN_LINK},
+    {"adapter_model.safetensors", AN_RUN_LINK},
+    {"adapter_config.json", AN_RUN_LINK},
     {"state.safetensors", AN_RUN_LINK},
     // clang-format on
 };

@@ -65,6 +65,8 @@ static an_status load(an_runner *r, const an_runner_options *o, an_error *err)
     an_placed *p = &r->placed;
     an_status s =
         an_pretrained_open(o->checkpoint, o->tokenizer, &r->from, err);
+    if (s == AN_OK && o->adapter)
+        s = an_pretrained_adapt(&r->from, o->adapter, err);
     if (s != AN_OK) return s;
     p->model = r->from.model;
     p->tokenizer = r->from.tokenizer;

@@ -11,6 +11,45 @@
 
 /* ---- opening ---- */
 
+/* Adapters to begin with, and the model that they name. */
+static an_status open_adapter(an_trainer *t, an_error *err)
+{
+    if (t->o.lora_rank > 0)
+        return an_fail(err, AN_EINVAL,
+                       "lora: the adapters to begin with have a rank");
+    an_status s = an_adapter_file_open(t->o.adapter, &t->adapter, err);
+    if (s == AN_OK && !t->o.init) t->o.init = t->adapter->base;
+    return s;
+}
+
+/* Adapters, new ones or those to begin with, for a model that is there. */
+static an_status adapt(an_trainer *t, an_error *err)
+{
+    double rank = (double)t->o.lora_rank;
+    double alpha = t->o.lora_alpha > 0 ? t->o.lora_alpha : 2 * rank;
+    an_lora lora = {.rank = t->o.lora_rank,
+                    .scale = alpha / rank,
+                    .targets = t->o.lora_targets};
+    if (t->adapter) lora = t->adapter->lora;
+    if (!t->o.init)
+        return an_fail(err, AN_EINVAL,
+                       "lora: expected a model to adapt: give it with --init");
+    if (t->init.adapter)
+        return an_fail(err, AN_EUNSUPPORTED,
+                       "lora: %s has adapters itself: export it with --merge "
+                       "first, or go on with them (--adapter)",
+                       t->o.init);
+    if (t->o.freeze)
+        return an_fail(err, AN_EINVAL,
+                       "freeze: all but the adapters is frozen already");
+    an_status s = an_model_adapt(t->placed.model, &lora, err);
+    if (s == AN_OK)
+        s = an_pretrained_locate(t->o.init, t->base, sizeof t->base, err);
+    return s == AN_OK ? an_adapter_config_text(t->placed.model, AN_ADAPTER_PEFT,
+                                               t->base, &t->adapter_config, err)
+                      : s;
+}
+
 /* Model and tokenizer of the weights that the run begins with. */
 static an_status open_init(an_trainer *t, an_error *err)
 {
@@ -32,10 +71,17 @@ static an_status init_weights(an_trainer *t, an_error *err)
 {
     an_placed *p = &t->placed;
     if (!t->init.source)
-        return an_weights_init(p->weights, p->model, t->o.seed, p->pool, err);
+        return an_weights_init(p->weights, AN_PARAMS_BASE, p->model, t->o.seed,
+                               p->pool, err);
     an_status s = an_pretrained_load(&t->init, p->model, p->weights, err);
     an_pretrained_close(&t->init);
-    return s;
+    if (s != AN_OK || !t->adapter_config) return s;
+    t->base_digest = an_weights_digest(p->weights);
+    return t->adapter ? an_weights_load(p->weights, AN_WEIGHTS_MASTER,
+                                        AN_PARAMS_ADAPTERS, p->model,
+                                        t->adapter->weights, err)
+                      : an_weights_init(p->weights, AN_PARAMS_ADAPTERS,
+                                        p->model, t->o.seed, p->pool, err);
 }
 
 /* What is not told is taken from the run that is resumed, if it has it. */
@@ -60,11 +106,14 @@ static an_status open_model(an_trainer *t, an_error *err)
                                &tokenizer, err);
     if (s == AN_OK)
         s = told_or_kept(t, t->o.model, "config.json", "small", &model, err);
+    if (s == AN_OK && t->o.adapter) s = open_adapter(t, err);
     if (s == AN_OK && t->o.init) s = open_init(t, err);
     if (s == AN_OK && !p->tokenizer)
         s = an_tokenizer_open(tokenizer, &p->tokenizer, err);
     if (s == AN_OK && !p->model) s = an_model_open(model, 0, &p->model, err);
-    if (s == AN_OK && t->o.freeze)
+    if (s == AN_OK && (t->o.lora_rank > 0 || t->adapter))
+        s = adapt(t, err);
+    else if (s == AN_OK && t->o.freeze)
         s = an_model_freeze(p->model, t->o.freeze, err);
     if (s == AN_OK)
         s = an_placed_open(p, t->o.engine, t->o.numerics, t->o.threads,
@@ -195,6 +244,8 @@ void an_trainer_close(an_trainer *t)
     an_free(t->state_tensors);
     an_arena_fini(&t->arena);
     an_pretrained_close(&t->init);
+    an_adapter_file_close(t->adapter);
+    an_text_free(t->adapter_config);
     an_placed_fini(&t->placed);
     an_free(t);
 }
@@ -493,6 +544,7 @@ void an_trainer_get_plan(const an_trainer *t, an_train_plan *out)
     *out = (an_train_plan){
         .model = t->placed.model_facts,
         .trained = an_weights_trained(w),
+        .lora = t->adapter_config != NULL,
         .batch = t->o.batch,
         .accum = t->o.accum,
         .sequence = t->o.sequence,

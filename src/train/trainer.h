@@ -28,6 +28,10 @@ struct an_trainer {
     double asked_scale; /* loss scale in the options, 0: the default */
     an_placed placed;
     an_pretrained init; /* open between opening the model and its weights */
+    an_adapter_file *adapter;      /* the same; adapters to begin with */
+    char base[AN_PRETRAINED_PATH]; /* of a LoRA run's model */
+    char *adapter_config;          /* its text; NULL: no LoRA run */
+    uint64_t base_digest;
     an_dataset *data;
     an_net *net;
     an_net *sampling; /* one sequence, made when first used */

@@ -64,6 +64,8 @@ static void square_chunk(const an_update *u, int tile)
     size_t columns = (size_t)x->param->columns;
     size_t at = (size_t)c->begin * columns;
     size_t n = (size_t)(c->end - c->begin) * columns;
+    if (x->param->adapter)
+        an_weight_clear_gaps(u->w, c->weight, c->begin, c->end);
     u->partial[tile] = u->w->dtype == AN_FP64
                            ? an_sum_square_f64(n, (const double *)x->grad + at)
                            : an_sum_square_f32(n, (const float *)x->grad + at);

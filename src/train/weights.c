@@ -88,14 +88,20 @@ size_t an_weights_bytes(const an_weights *w)
 int64_t an_weights_trained(const an_weights *w)
 {
     int64_t n = 0;
-    for (int i = 0; i < w->n; i++)
-        if (w->list[i].grad) n += (int64_t)w->list[i].n;
+    for (int i = 0; i < w->n; i++) {
+        const an_model_param *p = w->list[i].param;
+        for (int k = 0; w->list[i].grad && k < p->n_parts; k++)
+            n += p->parts[k].rows * p->parts[k].columns;
+    }
     return n;
 }
 
 size_t an_weights_optimizer_bytes(const an_weights *w)
 {
-    return 3 * (size_t)an_weights_trained(w) * an_dtype_size(w->dtype);
+    size_t n = 0;
+    for (int i = 0; i < w->n; i++)
+        if (w->list[i].grad) n += w->list[i].n;
+    return 3 * n * an_dtype_size(w->dtype);
 }
 
 typedef struct init {
@@ -132,11 +138,13 @@ static an_status init_tile(void *ctx, int phase, int tile, int worker,
     return AN_OK;
 }
 
-an_status an_weights_init(an_weights *w, const an_model *model, uint64_t seed,
+an_status an_weights_init(an_weights *w, an_param_set set,
+                          const an_model *model, uint64_t seed,
                           struct an_pool *pool, an_error *err)
 {
     an_status s = AN_OK;
     for (int i = 0; s == AN_OK && i < w->n; i++) {
+        if (!an_param_in(w->list[i].param, set)) continue;
         init o = {w, model, seed, i};
         int tiles = (int)((w->list[i].n + INIT_TILE - 1) / INIT_TILE);
         s = an_pool_run(pool, tiles, init_tile, &o, err);
@@ -221,10 +229,47 @@ void an_weight_publish(const an_weights *w, int i, int64_t begin, int64_t end)
                  data + (size_t)row * x->port.row_bytes);
 }
 
+void an_weight_clear_gaps(const an_weights *w, int i, int64_t begin,
+                          int64_t end)
+{
+    const an_weight *x = &w->list[i];
+    size_t size = an_dtype_size(w->dtype), columns = (size_t)x->param->columns;
+    for (int64_t row = begin; row < end; row++) {
+        size_t from = columns, to = columns;
+        for (int k = 0; k < x->param->n_parts; k++) {
+            const an_param_part *p = &x->param->parts[k];
+            if (row < p->row || row >= p->row + p->rows) continue;
+            from = (size_t)p->column;
+            to = from + (size_t)p->columns;
+        }
+        unsigned char *at =
+            (unsigned char *)x->grad + (size_t)row * columns * size;
+        memset(at, 0, from * size);
+        memset(at + to * size, 0, (columns - to) * size);
+    }
+}
+
 void an_weights_publish(an_weights *w)
 {
     for (int i = 0; i < w->n; i++)
         an_weight_publish(w, i, 0, w->list[i].param->rows);
+}
+
+/* FNV-1a over 32-bit words. */
+uint64_t an_weights_digest(const an_weights *w)
+{
+    uint64_t digest = UINT64_C(0xcbf29ce484222325);
+    for (int i = 0; i < w->n; i++) {
+        const an_weight *x = &w->list[i];
+        const unsigned char *data = x->master;
+        size_t bytes = x->n * an_dtype_size(w->dtype);
+        for (size_t at = 0; !x->param->adapter && at < bytes; at += 4) {
+            uint32_t word;
+            memcpy(&word, data + at, sizeof word);
+            digest = (digest ^ word) * UINT64_C(0x100000001b3);
+        }
+    }
+    return digest;
 }
 
 /* ---- files ---- */
@@ -244,20 +289,30 @@ int an_weights_n_tensors(const an_weights *w, an_param_set set)
     return n;
 }
 
+static unsigned char *first_element(const an_weights *w, const an_weight *x,
+                                    const an_param_part *part,
+                                    an_weights_what what)
+{
+    size_t at = (size_t)(part->row * x->param->columns + part->column);
+    return (unsigned char *)memory(x, what) + at * an_dtype_size(w->dtype);
+}
+
 /* The part as a tensor over the weight's memory. */
 static void part_tensor(const an_weights *w, const an_weight *x,
                         const an_param_part *part, an_weights_what what,
                         an_st_tensor *out)
 {
-    size_t row = (size_t)x->param->columns * an_dtype_size(w->dtype);
+    size_t size = an_dtype_size(w->dtype);
+    size_t row = (size_t)x->param->columns * size;
     out->dtype = w->dtype;
     out->rank = part->file_rank;
     out->transposed = part->transposed;
-    out->shape[0] = part->transposed ? x->param->columns : part->rows;
+    out->shape[0] = part->transposed ? part->columns : part->rows;
     if (part->file_rank == 2)
-        out->shape[1] = part->transposed ? part->rows : x->param->columns;
-    out->data = (unsigned char *)memory(x, what) + (size_t)part->row * row;
-    out->size_bytes = (size_t)part->rows * row;
+        out->shape[1] = part->transposed ? part->rows : part->columns;
+    out->data = first_element(w, x, part, what);
+    out->size_bytes = (size_t)(part->rows * part->columns) * size;
+    out->row_bytes = part->columns < x->param->columns ? row : 0;
 }
 
 an_status an_weights_tensors(const an_weights *w, an_weights_what what,
@@ -286,8 +341,7 @@ static void load_part(const an_weights *w, const an_weight *x,
                       const an_stored_tensor *from)
 {
     size_t row = (size_t)x->param->columns * an_dtype_size(w->dtype);
-    unsigned char *to =
-        (unsigned char *)memory(x, what) + (size_t)part->row * row;
+    unsigned char *to = first_element(w, x, part, what);
     an_stored_axis axis = part->transposed ? AN_STORED_COLUMNS : AN_STORED_ROWS;
     if (part->file_rank == 1) {
         an_stored_read(from, AN_STORED_ROWS, 0, w->dtype, to);

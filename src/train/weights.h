@@ -47,12 +47,14 @@ an_status an_weights_new(const an_model *model, an_dtype dtype,
                          an_error *err);
 void an_weights_free(an_weights *w);
 size_t an_weights_bytes(const an_weights *w); /* masters and placed copies */
-/* Gradients and moments, and the elements that have them. */
+/* Gradients and moments; and the elements that are trained, as files count
+ * them. */
 size_t an_weights_optimizer_bytes(const an_weights *w);
 int64_t an_weights_trained(const an_weights *w);
 
-/* First values, as the model says; fp32 values in fp64 runs too. */
-an_status an_weights_init(an_weights *w, const an_model *model, uint64_t seed,
+/* First values of a set, as the model says; fp32 values in fp64 runs too. */
+an_status an_weights_init(an_weights *w, an_param_set set,
+                          const an_model *model, uint64_t seed,
                           struct an_pool *pool, an_error *err);
 
 /* The surface to bind at `port` of a program of `engine`: the master's, or a
@@ -64,8 +66,14 @@ an_status an_weight_surface(an_weights *w, int i, an_engine *engine,
  * master. */
 void an_weight_publish(const an_weights *w, int i, int64_t begin, int64_t end);
 void an_weights_publish(an_weights *w); /* all of it */
+/* The gradient is zero where rows [begin, end) are of no part. */
+void an_weight_clear_gaps(const an_weights *w, int i, int64_t begin,
+                          int64_t end);
 /* The whole master, rounded to `dtype`, dense. */
 void an_weight_copy(const an_weights *w, int i, an_dtype dtype, void *to);
+
+/* A number that follows from all bits of the model's own masters. */
+uint64_t an_weights_digest(const an_weights *w);
 
 /* The tensors of a weight file: parts of every parameter, in an order fixed by
  * the model. The caller frees the list with an_free; data is borrowed. */

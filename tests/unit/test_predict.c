@@ -99,7 +99,9 @@ static an_status place(an_placed *p, const char *config, const char *engine,
     if (s == AN_OK) s = an_tokenizer_open("bytes", &p->tokenizer, err);
     if (s == AN_OK)
         s = an_placed_open(p, engine, numerics, 1, AN_WEIGHTS_RUN, err);
-    if (s == AN_OK) s = an_weights_init(p->weights, p->model, 5, p->pool, err);
+    if (s == AN_OK)
+        s = an_weights_init(p->weights, AN_PARAMS_BASE, p->model, 5, p->pool,
+                            err);
     if (s == AN_OK) change_weights(p->weights);
     return s;
 }
