@@ -47,11 +47,15 @@ static void five_dims(const an_shape *s, long long d[5])
         d[0] *= s->dims[i];
 }
 
-static NSDictionary *port_entry(const an_port *port, NSString *symbol)
+/* What is wrong with the attributes of a load, as planned. */
+enum { SAME_SYMBOLS = 1, OTHER_SYMBOLS, SHORT_STRIDES, NOTHING };
+
+static NSDictionary *port_entry(const an_port *port, NSString *symbol,
+                                long long shorter)
 {
     long long d[5];
     five_dims(&port->shape, d);
-    long long plane = (long long)port->plane_bytes;
+    long long plane = (long long)port->plane_bytes / shorter;
     long long depth = plane * d[1], batch = depth * d[2];
     NSString *name = [NSString stringWithUTF8String:port->name];
     id values[] = {
@@ -75,7 +79,7 @@ typedef struct side_lists {
     NSMutableArray *live, *symbols, *indices, *aligned;
 } side_lists;
 
-static side_lists lists_of(uint64_t handle, an_port_side side)
+static side_lists lists_of(uint64_t handle, an_port_side side, long wrong)
 {
     side_lists l = {[NSMutableArray array],
                     [NSMutableArray array],
@@ -85,9 +89,12 @@ static side_lists lists_of(uint64_t handle, an_port_side side)
     for (int i = 0; (port = an_device_port(handle, side, i)) != NULL; i++) {
         NSString *name = [NSString stringWithUTF8String:port->name];
         if (side == AN_OUTPUT) name = [name stringByAppendingString:@"@output"];
-        [l.live addObject:port_entry(port, name)];
+        NSString *live = name;
+        if (wrong == OTHER_SYMBOLS) name = @"other";
+        [l.live
+            addObject:port_entry(port, live, wrong == SHORT_STRIDES ? 2 : 1)];
         [l.symbols addObject:name];
-        [l.indices addObject:number(i)];
+        [l.indices addObject:number(wrong == SAME_SYMBOLS ? 0 : i)];
         [l.aligned addObject:number(0)];
     }
     return l;
@@ -122,8 +129,11 @@ static NSDictionary *description(const side_lists *in, const side_lists *out)
 
 NSDictionary *an_attributes_make(uint64_t handle)
 {
-    side_lists in = lists_of(handle, AN_INPUT);
-    side_lists out = lists_of(handle, AN_OUTPUT);
+    an_fault fault = an_fault_next(AN_CALL_ATTRIBUTES);
+    long wrong = fault.kind == AN_FAULT_NONE ? 0 : fault.number;
+    if (wrong == NOTHING) return [NSDictionary dictionary];
+    side_lists in = lists_of(handle, AN_INPUT, wrong);
+    side_lists out = lists_of(handle, AN_OUTPUT, wrong);
     id lists[] = {in.live, out.live};
     NSString *names[] = {@"LiveInputList", @"LiveOutputList"};
     NSDictionary *status = [NSDictionary dictionaryWithObjects:lists

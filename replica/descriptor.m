@@ -83,7 +83,8 @@ static bool arguments_fit(NSData *text, NSDictionary *weights)
                isMILModel:(bool)isMILModel
 {
     self = [super init];
-    if (!self || !arguments_fit(text, weights)) {
+    if (!self || !arguments_fit(text, weights) ||
+        an_fault_next(AN_CALL_DESCRIPTOR).kind != AN_FAULT_NONE) {
         [self release];
         return nil;
     }

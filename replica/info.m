@@ -24,24 +24,24 @@ static const struct {
 
 @implementation _ANEDeviceInfo
 
-static bool virtual_machine(void)
+static bool machine_is(const char *word)
 {
-    return an_settings_get()->value[AN_SET_MACHINE] != 0;
+    return strcmp(an_setting_word(AN_SET_MACHINE), word) == 0;
 }
 
 + (bool)hasANE
 {
-    return !virtual_machine();
+    return machine_is("bare");
 }
 
 + (bool)isVirtualMachine
 {
-    return virtual_machine();
+    return machine_is("virtual");
 }
 
 + (unsigned)numANEs
 {
-    return virtual_machine() ? 0 : 1;
+    return machine_is("bare") ? 1 : 0;
 }
 
 + (unsigned)numANECores

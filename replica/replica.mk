@@ -17,7 +17,8 @@ REPLICA_OBJC = -std=gnu17 -DGNUSTEP -DGNUSTEP_BASE_LIBRARY=1 -fexceptions \
     -fno-strict-aliasing -isystem /usr/include/GNUstep
 REPLICA_GNU = -DGNU_RUNTIME=1 -fobjc-exceptions -D_NATIVE_OBJC_EXCEPTIONS \
     -fconstant-string-class=NSConstantString $(REPLICA_OBJC)
-REPLICA_LIBRARY = $(REPLICA)/libAppleNeuralEngine.so
+REPLICA_FILE    = libAppleNeuralEngine.so
+REPLICA_LIBRARY = $(REPLICA)/$(REPLICA_FILE)
 
 replica: replica-deps ## build the replica of Apple's framework (Linux)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD) $(REPLICA_LIBRARY) $(REPLICA)/libpreload.so \
@@ -58,7 +59,8 @@ $(REPLICA)/run: replica/run.sh
 # Programs that use the framework as public projects do.
 REPLICA_CLIENTS = $(REPLICA)/tests/client $(REPLICA)/tests/linked \
                   $(REPLICA)/tests/plain $(REPLICA)/tests/behaviour \
-                  $(REPLICA)/tests/engine
+                  $(REPLICA)/tests/engine $(REPLICA)/tests/odd/$(REPLICA_FILE) \
+                  $(REPLICA)/tests/mute/$(REPLICA_FILE)
 $(REPLICA)/tests/%.o: tests/replica/%.m replica/replica.mk
 	@mkdir -p $(@D)
 	$(call SAY,objc)$(REPLICA_CC) $(REPLICA_FLAGS) $(REPLICA_GNU) -Ireplica -MMD -MP -c -o $@ $<
@@ -87,6 +89,13 @@ $(REPLICA)/tests/engine: $(BUILD)/tests/replica/engine.o \
                          $(BUILD)/tests/alloc_fail.o $(BUILD)/libanemone.a
 	@mkdir -p $(@D)
 	$(call SAY,link)$(LINK) -o $@ $^ $(PKG_TEST) $(LDLIBS) -ldl
+
+# Frameworks that the engine refuses.
+$(REPLICA)/tests/odd/$(REPLICA_FILE) $(REPLICA)/tests/mute/$(REPLICA_FILE): \
+        tests/replica/odd.c src/engine/apple/names.def replica/replica.mk
+	@mkdir -p $(@D)
+	$(call SAY,link)$(REPLICA_CC) -std=c17 $(REPLICA_FLAGS) -shared -o $@ $< \
+	    $(if $(findstring mute,$@),-DODD_NO_SEND)
 
 replica-check: replica all ## test the replica
 	@$(MAKE) --no-print-directory BUILD=$(BUILD) $(REPLICA_CLIENTS)

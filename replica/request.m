@@ -7,6 +7,9 @@
 
 #import <objc/runtime.h>
 
+#include <dlfcn.h>
+#include <string.h>
+
 enum {
     MAX_BUFFERS = 255,
     MAX_SYMBOL = 254,
@@ -109,12 +112,31 @@ static IOSurfaceRef create(int width, int pixel, int height, int element)
 
 @implementation _ANERequest
 
-/* gcc has no blocks: the handler is kept as the pointer it came as, and these
- * two are added under the encoding of a block. */
+/* gcc has no blocks: these two are added under the encoding of a block. A
+ * client that has them has their runtime, which copies and releases; a block
+ * without it is a global one and stays. */
+static void *copy_block(void *block)
+{
+    void *(*copy)(const void *) = NULL;
+    void *at = dlsym(RTLD_DEFAULT, "_Block_copy");
+    memcpy(&copy, &at, sizeof at);
+    return block && copy ? copy(block) : block;
+}
+
+static void release_block(void *block)
+{
+    void (*release)(const void *) = NULL;
+    void *at = dlsym(RTLD_DEFAULT, "_Block_release");
+    memcpy(&release, &at, sizeof at);
+    if (block && release) release(block);
+}
+
 static void set_handler(_ANERequest *self, SEL selector, void *block)
 {
     (void)selector;
-    self->_completionHandler = block;
+    void *before = self->_completionHandler;
+    self->_completionHandler = copy_block(block);
+    release_block(before);
 }
 
 static void *get_handler(_ANERequest *self, SEL selector)
@@ -142,7 +164,10 @@ static void *get_handler(_ANERequest *self, SEL selector)
     transactionHandle:(NSNumber *)transaction
 {
     self = [super init];
-    if (!self) return nil;
+    if (!self || an_fault_next(AN_CALL_REQUEST).kind != AN_FAULT_NONE) {
+        [self release];
+        return nil;
+    }
     _inputArray = [inputs retain];
     _inputIndexArray = [inputIndices retain];
     _outputArray = [outputs retain];
@@ -280,6 +305,7 @@ static void *get_handler(_ANERequest *self, SEL selector)
     [_procedureIndex release];
     [_perfStats release];
     [_perfStatsArray release];
+    release_block(_completionHandler);
     [super dealloc];
 }
 

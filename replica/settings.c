@@ -31,7 +31,7 @@ static const row rows[AN_SET_COUNT_OF] = {
     [AN_SET_VERIFY] = {"verify", {"off", "on"}},
     [AN_SET_MAP] = {"map", {"works", "fails"}},
     [AN_SET_PERF] = {"perf", {"on", "off"}},
-    [AN_SET_MACHINE] = {"machine", {"bare", "virtual"}},
+    [AN_SET_MACHINE] = {"machine", {"bare", "virtual", "none"}},
     [AN_SET_REPORT] = {"report", {"none", "exit"}},
 };
 
@@ -39,6 +39,8 @@ static const char *const calls[AN_CALL_COUNT] = {
     [AN_CALL_COMPILE] = "compile", [AN_CALL_LOAD] = "load",
     [AN_CALL_EVAL] = "eval",       [AN_CALL_UNLOAD] = "unload",
     [AN_CALL_MAP] = "map",         [AN_CALL_SURFACE] = "surface",
+    [AN_CALL_LOCK] = "lock",       [AN_CALL_DESCRIPTOR] = "descriptor",
+    [AN_CALL_REQUEST] = "request", [AN_CALL_ATTRIBUTES] = "attributes",
 };
 
 static struct {

@@ -35,7 +35,7 @@ typedef enum an_setting {
     AN_SET_VERIFY,  /* compares file hashes and refuses links, or not */
     AN_SET_MAP,     /* mapping surfaces ahead works, or fails */
     AN_SET_PERF,    /* statistics are given, or withheld */
-    AN_SET_MACHINE, /* bare metal, or a guest without an engine */
+    AN_SET_MACHINE, /* with an engine, a guest, or bare metal without one */
     AN_SET_REPORT,  /* objects are counted, and told at the end, or not */
     AN_SET_COUNT_OF
 } an_setting;
@@ -47,6 +47,10 @@ typedef enum an_call {
     AN_CALL_UNLOAD,
     AN_CALL_MAP,
     AN_CALL_SURFACE,
+    AN_CALL_LOCK,
+    AN_CALL_DESCRIPTOR,
+    AN_CALL_REQUEST,
+    AN_CALL_ATTRIBUTES,
     AN_CALL_COUNT
 } an_call;
 

@@ -95,7 +95,8 @@ AN_EXPORT int IOSurfaceLock(IOSurfaceRef surface, uint32_t options,
                             uint32_t *seed)
 {
     (void)options;
-    if (!surface) return BAD_ARGUMENT;
+    if (!surface || an_fault_next(AN_CALL_LOCK).kind != AN_FAULT_NONE)
+        return BAD_ARGUMENT;
     if (seed) *seed = object_of(surface)->seed;
     return 0;
 }

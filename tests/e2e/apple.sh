@@ -56,6 +56,13 @@ verified() {
 }
 case_of 'files that the system verifies' verified
 
+of_chip() {
+    go soft:$1 --numerics hw --output b=sb.bin y=sy.bin &&
+        ANEMONE_REPLICA=chip=$1 go apple --numerics hw --output b=ab.bin \
+            y=ay.bin && cmp sb.bin ab.bin && cmp sy.bin ay.bin
+}
+case_of 'as an M1' of_chip m1
+
 n=12 # steps
 train_both() {
     train soft $n --quiet && for weights in stream bake reload; do
@@ -184,6 +191,11 @@ case_of 'text that does not parse' \
 case_of 'text that does not compile' \
     faulty compile:1=0 'CompilationFailure' apple
 case_of 'a compile without a reason' faulty compile:1=3 'no reason given' apple
+case_of 'a compile with a wrong option' \
+    faulty compile:1=2 'InvalidCompilationParam' apple
+case_of 'a compiler service that stays dead' \
+    faulty compile:1=4097,compile:2=4097,compile:3=4097 \
+    'the compiler service died' apple
 case_of 'a compile that says nothing' \
     faulty compile:1=silent 'answered NO without an error' apple
 case_of 'a load without a place, for good' \
@@ -206,7 +218,23 @@ case_of 'an engine that times out' faulty eval:1=0xf 'timed out' apple,route=mod
 case_of 'an overflow' faulty eval:1=0x13 'overflow' apple,route=model
 case_of 'an evaluation that says nothing' \
     faulty eval:1=silent 'answered NO without an error' apple,route=model
+case_of 'wrong symbols' faulty eval:1=0x2 'status=0x2' apple,route=model
+case_of 'a failure that nobody knows' faulty eval:1=0x12 \
+    'the engine reported a failure' apple,route=model
+case_of 'a load that fails for another reason' \
+    faulty load:1=0x1 'Program load failure (0x1)' apple
 case_of 'no surface' faulty surface:1 'the system gave none' apple
+case_of 'a surface that cannot be locked' faulty lock:1 \
+    'IOSurfaceLock answers' apple
+case_of 'no descriptor' faulty descriptor:1 \
+    'the framework took neither text nor weights' apple
+case_of 'no request' faulty request:1 'the framework made no request' apple
+case_of 'two ports with one symbol' faulty attributes:1=1 \
+    'two ports have symbol 0' apple
+case_of 'a port without a symbol' faulty attributes:1=2 \
+    'no symbol for port "a"' apple
+case_of 'strides into which no tensor fits' faulty attributes:1=3 \
+    "the engine's strides are row 128, plane 64" apple
 case_of 'the same through the client' \
     faulty eval:1=0x1d 'status=0x1d' apple,route=client
 
@@ -230,7 +258,10 @@ later() {
 }
 case_of 'the route that worked is kept' later
 case_of 'a slow compile' passing compile:1=slow
+case_of 'a slow load' passing load:1=slow
+case_of 'a slow evaluation' passing eval:1=slow
 case_of 'an unload that fails' passing unload:1
+case_of 'a program that tells nothing of its ports' passing attributes:1=4
 
 hangs() {
     ANEMONE_REPLICA=fault=$1=hang fails_with 1 "the engine is dead: $2" \
@@ -239,11 +270,20 @@ hangs() {
 case_of 'a compile that hangs' hangs compile:1 'compile did not return'
 case_of 'a load that hangs' hangs load:1 'compile did not return'
 case_of 'an evaluation that hangs' hangs eval:1 'evaluate did not return'
+# What was computed is printed; the end waits no longer than the limit.
+hangs_at_end() {
+    ANEMONE_REPLICA=fault=unload:1=hang go apple,watchdog=1 --output b=ub.bin &&
+        cmp ub.bin ab.bin
+}
+go soft --numerics ieee --output b=ab.bin >/dev/null
+case_of 'an unload that hangs' hangs_at_end
 
 raises() {
     ANEMONE_REPLICA=fault=$1=throw fails_with 1 'the framework raised' go apple
 }
 case_of 'a compile that raises' raises compile:1
+case_of 'a load that raises' raises load:1
+case_of 'an unload that raises' raises unload:1
 case_of 'an evaluation that raises' raises eval:1
 
 saved() {
@@ -259,10 +299,51 @@ guest() {
     ANEMONE_REPLICA=machine=virtual fails_with 1 'virtual machine' go apple
 }
 case_of 'a virtual machine' guest
+without() {
+    ANEMONE_REPLICA=machine=none fails_with 1 'there is no engine' go apple
+}
+case_of 'a machine without an engine' without
 absent() {
     ANEMONE_FRAMEWORKS=/nowhere fails_with 1 '/nowhere' go apple
 }
 case_of 'no framework' absent
+
+# Frameworks that are not as expected: tests/replica/odd.c.
+odd=$(dirname "$replica")/tests/odd
+refused() {
+    ANEMONE_FRAMEWORKS=$odd fails_with "$@"
+}
+if [ -e "$odd" ]; then
+    case_of 'a class that is missing' refused 1 \
+        '+[_ANEInMemoryModel inMemoryModelWithDescriptor:] has no class' \
+        env ODD_LACKS=_ANEInMemoryModel, $ANEMONE run p.mil --engine apple
+    case_of 'a method that is missing' refused 1 \
+        'loadWithQoS:options:error:] is missing (known since: ' \
+        env ODD_LACKS=loadWithQoS:options:error:, $ANEMONE run p.mil \
+        --engine apple
+    case_of 'a method of other types' refused 1 \
+        'has types {odd=dd}16@0:8, expected ' \
+        env ODD_TYPES=unloadWithQoS:error:, $ANEMONE run p.mil --engine apple
+    case_of 'a system that says that it has no engine' refused 1 \
+        'the system says that there is no engine' \
+        $ANEMONE run p.mil --engine apple
+    case_of 'numerics that cannot be asked for' refused 2 \
+        'leave out --numerics' $ANEMONE run p.mil --engine apple --numerics hw
+    case_of 'a route that the system does not have' refused 1 \
+        'this system has no route=client' \
+        env ODD_LACKS=hasANE,sharedConnection, \
+        $ANEMONE run p.mil --engine apple,route=client
+    odd=$(dirname "$replica")/tests/mute
+    case_of 'a runtime without messages' refused 1 \
+        'neither objc_msgSend nor objc_msg_lookup' \
+        $ANEMONE run p.mil --engine apple
+    odd=$TMP/library
+    mkdir "$odd"
+    ln -s "$(ldconfig -p | sed -n 's/.*libm\.so\.6.* => //p' | head -n 1)" \
+        "$odd/libAppleNeuralEngine.so"
+    case_of 'a library that is no framework' refused 1 \
+        'function objc_getClass is missing' $ANEMONE run p.mil --engine apple
+fi
 
 # A process that is killed while it compiles leaves a folder and a journal; the
 # next one removes them, but not those of a process that lives.

@@ -52,6 +52,11 @@ enum { QOS = 21, IN_BYTES = 8 * 64, OUT_BYTES = 8 * 64 };
                      chainingReq:(id)request
                              qos:(unsigned)qos
                            error:(NSError **)error;
+- (bool)mapIOSurfacesWithRequest:(id)request
+                  cacheInference:(bool)cache
+                           error:(NSError **)error;
+- (void)unmapIOSurfacesWithRequest:(id)request;
+- (void)setCompletionHandler:(id)block;
 - (_ANEPerformanceStats *)perfStats;
 - (id)model;
 - (id)descriptor;
@@ -488,6 +493,108 @@ static void test_evaluate(void)
     [model unloadWithQoS:QOS error:NULL];
 }
 
+/* Mapping ahead, by the model and by the connection. */
+static void test_map(bool works)
+{
+    NSError *error = nil;
+    id model = ready(10), request = request_of(IN_BYTES, OUT_BYTES, 1);
+    id client = [_ANEClient sharedConnection];
+    bool mapped = [model mapIOSurfacesWithRequest:request
+                                   cacheInference:false
+                                            error:&error];
+    check(mapped == works &&
+              (works || is_error(error, ane, 13, "map failure (0x1)")),
+          works ? "surfaces are mapped" : "mapping fails: code 13");
+    [model unmapIOSurfacesWithRequest:request];
+    check([client mapIOSurfacesWithModel:[model model]
+                                 request:request
+                          cacheInference:false
+                                   error:NULL] == works,
+          "the connection says the same");
+    check(![client mapIOSurfacesWithModel:[model model]
+                                  request:request_of(IN_BYTES, OUT_BYTES, 2)
+                           cacheInference:false
+                                    error:&error] &&
+              is_error(error, ane, 13, "map failure"),
+          "a wrong symbol is not mapped");
+    check(computes(model, request, 0x4000), "it evaluates all the same");
+    [model unloadWithQoS:QOS error:NULL];
+}
+
+/* The one call that is planned to fail does, and the next does not. */
+static void test_map_fault(void)
+{
+    NSError *error = nil;
+    id model = ready(11), request = request_of(IN_BYTES, OUT_BYTES, 1);
+    check(![model mapIOSurfacesWithRequest:request
+                            cacheInference:false
+                                     error:&error] &&
+              is_error(error, ane, 13, "map failure") &&
+              [model mapIOSurfacesWithRequest:request
+                               cacheInference:false
+                                        error:NULL],
+          "fault=map:1: the first mapping fails, the second does not");
+    [model unloadWithQoS:QOS error:NULL];
+}
+
+static void test_no_statistics(void)
+{
+    NSDictionary *mask =
+        [NSDictionary dictionaryWithObject:[NSNumber numberWithInt:15]
+                                    forKey:@"kANEFPerformanceStatsMask"];
+    id model = ready(12), request = request_of(IN_BYTES, OUT_BYTES, 1);
+    check([model evaluateWithQoS:QOS options:mask request:request error:NULL] &&
+              [request perfStats] == nil,
+          "perf=off: no statistics, whatever the options ask");
+    [model unloadWithQoS:QOS error:NULL];
+}
+
+/* A block as compilers lay it out, of global kind: what a client's compiler
+ * makes of ^(BOOL success, NSError *error) { ... }. */
+static struct {
+    int calls;
+    bool well;
+    long code;
+} handled;
+
+static void on_completion(void *block, bool well, NSError *error)
+{
+    (void)block;
+    handled.calls++;
+    handled.well = well;
+    handled.code = [error code];
+}
+
+static void test_completion(void)
+{
+    static const struct {
+        unsigned long reserved, size;
+    } descriptor = {0, 32};
+    static struct {
+        void *isa;
+        int flags, reserved;
+        void (*invoke)(void *, bool, NSError *);
+        const void *descriptor;
+    } block = {NULL, 1 << 28, 0, on_completion, &descriptor};
+    id model = ready(13), request = request_of(IN_BYTES, OUT_BYTES, 1);
+    [request setCompletionHandler:(id)(void *)&block];
+    check(computes(model, request, 0x4000) && handled.calls == 1 &&
+              handled.well && handled.code == 0,
+          "the completion handler is called once, with YES");
+    id small = request_of(IN_BYTES - 64, OUT_BYTES, 1);
+    [small setCompletionHandler:(id)(void *)&block];
+    check(![model evaluateWithQoS:QOS
+                          options:none()
+                          request:small
+                            error:NULL] &&
+              handled.calls == 2 && !handled.well && handled.code == 8,
+          "and with NO and the error");
+    [request setCompletionHandler:nil];
+    check(computes(model, request, 0x4000) && handled.calls == 2,
+          "and not when it was taken off");
+    [model unloadWithQoS:QOS error:NULL];
+}
+
 /* Inputs declared b, a, which breaks a rule: symbols by name, or as declared.
  */
 static void test_order(unsigned short want)
@@ -583,6 +690,12 @@ static int run_case(const char *name)
     else if (strcmp(name, "released") == 0)
         check(count_loads(12, true, false, 99) == 12,
               "slot=release: unloaded and released, it is free");
+    else if (strcmp(name, "unmapped") == 0)
+        test_map(false);
+    else if (strcmp(name, "map") == 0)
+        test_map_fault();
+    else if (strcmp(name, "perf") == 0)
+        test_no_statistics();
     else if (strcmp(name, "texts") == 0)
         check(count_loads(30, false, true, 10) == 30,
               "count=texts: equal texts share a slot");
@@ -607,6 +720,8 @@ int main(int argc, char **argv)
             [pool drain];
         }
         test_same_object_reload(0x4000);
+        test_map(true);
+        test_completion();
         printf("1..%d\n", n_cases);
         status = n_bad != 0;
     }

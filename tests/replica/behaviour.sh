@@ -22,5 +22,9 @@ setting compiles=0,live=10 freed
 setting compiles=0,live=10,slot=release parked
 setting compiles=0,live=10,slot=release released
 setting compiles=0,live=10,count=texts texts
+setting compiles=0,live=10,count=identifiers texts
 setting miss=free,compiles=1,live=10 kept
+setting map=fails unmapped
+setting fault=map:1 map
+setting perf=off perf
 exit $bad

@@ -1,7 +1,7 @@
 /* The apple engine inside this process, on the replica: what it leaves behind
  * after many evaluations, beyond the limits, and when memory runs out.
  *
- *     engine evaluations | live | compiles | memory
+ *     engine evaluations | live | compiles | refusals | memory
  *
  * The first and `compiles` want ANEMONE_REPLICA=report=exit, `live` and
  * `memory` report=exit,compiles=0: engine.sh. */
@@ -311,12 +311,52 @@ static void test_memory(void **state)
     }
 }
 
+static void expect(an_status s, an_status want, an_error *err, const char *part)
+{
+    if (s != want || !strstr(err->text, part))
+        fail_msg("%s: %s; expected %s: %s", an_status_name(s), err->text,
+                 an_status_name(want), part);
+    *err = (an_error){0};
+}
+
+/* What no setting of the replica's leads to. */
+static void test_refusals(void **state)
+{
+    (void)state;
+    static _Alignas(64) unsigned char memory[65536];
+    bench b;
+    an_error err = {0};
+    an_surface *s = NULL;
+    an_engine *other = NULL;
+    check(open_bench(&b, "apple", 1, &err), &err);
+    expect(an_surface_new(b.engine, (size_t)1 << 50, &s, &err), AN_ENOMEM, &err,
+           "more than the machine's");
+    expect(an_surface_new(b.engine, SIZE_MAX / 2, &s, &err), AN_ENOMEM, &err,
+           "surface: ");
+    expect(an_request_profile(b.requests[0], &err), AN_EUNSUPPORTED, &err,
+           "the time of its steps");
+    check(an_surface_wrap(b.engine, memory, sizeof memory, &s, &err), &err);
+    check(an_request_bind(b.requests[0], AN_INPUT, "x", s, &err), &err);
+    expect(an_request_run(b.requests[0], &err), AN_EINVAL, &err,
+           "\"x\": the surface is not this engine's");
+    /* the replica has begun to compute in ieee */
+    an_engine_options o = {
+        .name = "apple", .threads = 1, .numerics = AN_NUMERICS_HW};
+    expect(an_engine_open(&o, &other, &err), AN_EINVAL, &err,
+           "the replica does not take numerics=hw");
+    check(an_request_bind(b.requests[0], AN_INPUT, "x", b.x, &err), &err);
+    check(run(&b, 0, TWO, &err), &err);
+    an_surface_free(s);
+    close_bench(&b);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         {"evaluations", test_evaluations, NULL, NULL, NULL},
         {"live", test_live_limit, NULL, NULL, NULL},
         {"compiles", test_compile_limit, NULL, NULL, NULL},
+        {"refusals", test_refusals, NULL, NULL, NULL},
         {"memory", test_memory, NULL, NULL, NULL},
     };
     if (argc == 2) cmocka_set_test_filter(argv[1]);

@@ -43,6 +43,7 @@ cd "$TMP" || exit 1
 case_of '1,000 evaluations' leaves_nothing evaluations ''
 case_of 'beyond the limit of programs' leaves_nothing live ,compiles=0
 case_of 'beyond the limit of compiles' leaves_nothing compiles ''
+case_of 'what it refuses' leaves_nothing refusals ''
 case_of 'each request for memory fails in turn' \
     leaves_nothing memory ,compiles=0
 

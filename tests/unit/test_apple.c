@@ -11,11 +11,13 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -212,6 +214,47 @@ static void test_folder_refusals(void **state)
         an_folder_open(&all, at("Documents"), "", 0, NULL, 0, &f, &err),
         AN_EUNSUPPORTED);
     an_folders_close(&all);
+    /* something else has the name of our folder */
+    assert_int_equal(an_dir_remove(at("anemone"), NULL), AN_OK);
+    assert_int_equal(an_file_write(at("anemone"), "", 0, NULL), AN_OK);
+    assert_int_equal(an_folders_open(&all, parent, &err), AN_EIO);
+    assert_int_equal(an_folders_open(&all, "", NULL), AN_EUNSUPPORTED);
+}
+
+/* No file may be longer than `size`, as on a disk that is full. */
+static void limit_files(rlim_t size)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* What is not written whole is an error, and nothing of it is left. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    static const char blob[1000];
+    an_blob b = {.path = "@model_path/w", .data = blob, .size = sizeof blob};
+    an_folders all;
+    an_folder f;
+    an_error err = {0};
+    char path[1024];
+    snprintf(path, sizeof path, "%s/" IDENTIFIER, parent);
+    limit_files(0);
+    an_status none = an_folders_open(&all, parent, &err);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(none, AN_EIO);
+    assert_non_null(strstr(err.text, "cannot write"));
+    assert_int_equal(an_folders_open(&all, parent, NULL), AN_OK);
+    limit_files(sizeof IDENTIFIER +
+                40); /* the journal fits, the blob does not */
+    an_status part = an_folder_open(&all, path, "text", 4, &b, 1, &f, NULL);
+    limit_files(RLIM_INFINITY);
+    an_folders_close(&all);
+    assert_false(an_path_exists(at(IDENTIFIER)));
+    assert_int_equal(part, AN_EIO);
 }
 
 /* A process that opens a folder and ends, or waits, without closing it. */
@@ -350,6 +393,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_folder, make_parent,
                                         remove_parent),
         cmocka_unit_test_setup_teardown(test_folder_refusals, make_parent,
+                                        remove_parent),
+        cmocka_unit_test_setup_teardown(test_full_disk, make_parent,
                                         remove_parent),
         cmocka_unit_test_setup_teardown(test_sweep, make_parent, remove_parent),
         cmocka_unit_test(test_worker),
