@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 manual=$here/../../docs/replica.md
 ANEMONE_FRAMEWORKS=$(cd "$BUILD/replica" && pwd)
 engine=$ANEMONE_FRAMEWORKS/tests/engine
-export ANEMONE_FRAMEWORKS TMPDIR="$TMP" TEMP="$TMP"
+export ANEMONE_FRAMEWORKS TMPDIR="$TMP" TEMP="$TMP" XDG_CACHE_HOME="$TMP"
 unset CMOCKA_MESSAGE_OUTPUT # TAP is this script's to print
 
 # No class has more objects in the report than in the manual's list.

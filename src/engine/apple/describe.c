@@ -260,6 +260,9 @@ static bool describe_absent(const an_objc *o, an_description *d)
 void an_framework_version(const an_objc *o, char *text, size_t size)
 {
     char folder[512];
+    snprintf(text, size, "replica " AN_VERSION);
+    if (o->replica) return;
+    void *pool = an_pool_push(o);
     snprintf(folder, sizeof folder, "%s", o->path);
     char *slash = strrchr(folder, '/');
     if (slash) *slash = '\0';
@@ -267,8 +270,8 @@ void an_framework_version(const an_objc *o, char *text, size_t size)
                              an_ns_string(o, folder));
     void *told = an_send_p(o, AN_SEL_BUNDLE_VALUE, bundle,
                            an_ns_string(o, "CFBundleVersion"));
-    snprintf(text, size, "%s",
-             o->replica ? "replica " AN_VERSION : an_ns_text(o, told));
+    snprintf(text, size, "%s", an_ns_text(o, told));
+    an_pool_pop(o, pool);
 }
 
 static an_answer ask(const an_objc *o, an_name name)
