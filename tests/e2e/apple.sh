@@ -219,8 +219,8 @@ case_of 'an overflow' faulty eval:1=0x13 'overflow' apple,route=model
 case_of 'an evaluation that says nothing' \
     faulty eval:1=silent 'answered NO without an error' apple,route=model
 case_of 'wrong symbols' faulty eval:1=0x2 'status=0x2' apple,route=model
-case_of 'a failure that nobody knows' faulty eval:1=0x12 \
-    'the engine reported a failure' apple,route=model
+case_of 'an engine that is waited for in vain' faulty eval:1=0x12 \
+    'status=0x12' apple,route=model
 case_of 'a load that fails for another reason' \
     faulty load:1=0x1 'Program load failure (0x1)' apple
 case_of 'no surface' faulty surface:1 'the system gave none' apple

@@ -333,8 +333,6 @@ static void test_refusals(void **state)
            "more than the machine's");
     expect(an_surface_new(b.engine, SIZE_MAX / 2, &s, &err), AN_ENOMEM, &err,
            "surface: ");
-    expect(an_request_profile(b.requests[0], &err), AN_EUNSUPPORTED, &err,
-           "the time of its steps");
     check(an_surface_wrap(b.engine, memory, sizeof memory, &s, &err), &err);
     check(an_request_bind(b.requests[0], AN_INPUT, "x", s, &err), &err);
     expect(an_request_run(b.requests[0], &err), AN_EINVAL, &err,
