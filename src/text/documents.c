@@ -123,14 +123,20 @@ static an_status read_text_object(void *ctx, const json_t *object,
                    json_string_length(text), err);
 }
 
+an_status an_jsonl_parse(const char *path, const char *text, size_t size,
+                         an_object_fn *fn, void *ctx, an_error *err)
+{
+    const lines l = {.path = path, .fn = fn, .ctx = ctx};
+    return read_lines(&l, text, size, err);
+}
+
 an_status an_jsonl_read(const char *path, an_object_fn *fn, void *ctx,
                         an_error *err)
 {
-    const lines l = {.path = path, .fn = fn, .ctx = ctx};
     an_map map;
     an_status s = an_map_open(path, &map, err);
     if (s != AN_OK) return s;
-    s = read_lines(&l, (const char *)map.data, map.size, err);
+    s = an_jsonl_parse(path, (const char *)map.data, map.size, fn, ctx, err);
     an_map_close(&map);
     return s;
 }

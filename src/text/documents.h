@@ -31,6 +31,9 @@ an_status an_documents_size(const an_paths *files, uint64_t *out,
 typedef an_status an_object_fn(void *ctx, const json_t *object, an_error *err);
 an_status an_jsonl_read(const char *path, an_object_fn *fn, void *ctx,
                         an_error *err);
+/* The same for its bytes; `path` is the name they go by. */
+an_status an_jsonl_parse(const char *path, const char *text, size_t size,
+                         an_object_fn *fn, void *ctx, an_error *err);
 bool an_is_jsonl(const char *path);
 /* Where a part of text[0..size) may end, past half of `wanted`. */
 size_t an_document_cut(const char *text, size_t size, size_t wanted);

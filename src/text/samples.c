@@ -112,14 +112,27 @@ static an_status read_object(void *ctx, const json_t *o, an_error *err)
     return s == AN_OK ? pass(x, err) : s;
 }
 
-an_status an_samples_read(const char *path, const an_tokenizer *t, an_mask mask,
-                          an_sample_put *put, void *ctx, an_error *err)
+an_status an_samples_parse(const char *path, const char *text, size_t size,
+                           const an_tokenizer *t, an_mask mask,
+                           an_sample_put *put, void *ctx, an_error *err)
 {
     sample x = {.mask = mask, .put = put, .ctx = ctx};
     an_status s = an_chat_encoder_init(&x.pieces, t, err);
-    if (s == AN_OK) s = an_jsonl_read(path, read_object, &x, err);
+    if (s == AN_OK) s = an_jsonl_parse(path, text, size, read_object, &x, err);
     an_chat_encoder_fini(&x.pieces);
     an_free(x.ids);
+    return s;
+}
+
+an_status an_samples_read(const char *path, const an_tokenizer *t, an_mask mask,
+                          an_sample_put *put, void *ctx, an_error *err)
+{
+    an_map map;
+    an_status s = an_map_open(path, &map, err);
+    if (s != AN_OK) return s;
+    s = an_samples_parse(path, (const char *)map.data, map.size, t, mask, put,
+                         ctx, err);
+    an_map_close(&map);
     return s;
 }
 

@@ -20,5 +20,9 @@ typedef an_status an_sample_put(void *ctx, const uint32_t *ids, size_t n,
 /* One call for each line. AN_EFORMAT names file and line. */
 an_status an_samples_read(const char *path, const an_tokenizer *t, an_mask mask,
                           an_sample_put *put, void *ctx, an_error *err);
+/* The same for a file's bytes. */
+an_status an_samples_parse(const char *path, const char *text, size_t size,
+                           const an_tokenizer *t, an_mask mask,
+                           an_sample_put *put, void *ctx, an_error *err);
 
 #endif

@@ -319,9 +319,18 @@ static an_status put_stream(maker *m, an_error *err)
     return s;
 }
 
+/* jansson (2.14) forgets that the text of a key could not be put. */
+typedef struct printed {
+    an_buffer text;
+    an_status status;
+} printed;
+
 static int put_text(const char *text, size_t size, void *out)
 {
-    return an_buffer_put(out, text, size, NULL) == AN_OK ? 0 : -1;
+    printed *p = out;
+    if (p->status == AN_OK)
+        p->status = an_buffer_put(&p->text, text, size, NULL);
+    return p->status == AN_OK ? 0 : -1;
 }
 
 static an_status put_all(maker *m, an_error *err)
@@ -330,25 +339,27 @@ static an_status put_all(maker *m, an_error *err)
     json_t *about = NULL;
     /* Before the files are read: what changes meanwhile is noticed. */
     an_status s = describe(m->o, &about, err);
-    an_buffer text = {0};
+    printed out = {0};
     if (s == AN_OK &&
-        json_dump_callback(about, put_text, &text, JSON_COMPACT) != 0)
+        (json_dump_callback(about, put_text, &out, JSON_COMPACT) != 0 ||
+         out.status != AN_OK))
         s = no_memory(err);
     if (s == AN_OK) s = an_writer_put(m->writer, header, sizeof header, err);
     if (s == AN_OK)
         s = m->o->layout == AN_LAYOUT_SAMPLES ? put_samples(m, err)
                                               : put_stream(m, err);
-    if (s == AN_OK) s = an_writer_put(m->writer, text.data, text.n, err);
+    if (s == AN_OK)
+        s = an_writer_put(m->writer, out.text.data, out.text.n, err);
     memcpy(header, magic, sizeof magic);
     set(header + 8, VERSION, 4);
     set(header + 12, (uint64_t)m->id_bytes, 4);
     set(header + 16, m->n, 8);
     set(header + 24, m->n_begins ? m->n_begins - 1 : 0, 8);
     set(header + 32, m->text_bytes, 8);
-    set(header + 40, text.n, 8);
+    set(header + 40, out.text.n, 8);
     if (s == AN_OK)
         s = an_writer_patch(m->writer, 0, header, sizeof header, err);
-    an_buffer_fini(&text);
+    an_buffer_fini(&out.text);
     json_decref(about);
     return s;
 }

@@ -211,6 +211,50 @@ static void test_refused(void **state)
     expect_refused(put("d.jsonl", "{\"text\": \"x\"\n"), "d.jsonl:1: JSON");
 }
 
+/* ---- memory ---- */
+
+static an_status open_once(void *ctx, an_error *err)
+{
+    static an_tokenizer *t; /* read before requests fail */
+    const char *path = ctx, *cache = path_of("swept.tokens");
+    an_dataset *d = NULL;
+    if (!t) t = open_tokenizer(QWEN);
+    if (!path) {
+        an_tokenizer_free(t);
+        t = NULL;
+        return AN_OK;
+    }
+    unlink(cache);
+    const an_dataset_options o = {.paths = &path,
+                                  .n_paths = 1,
+                                  .tokenizer = t,
+                                  .vocab_size = 1000,
+                                  .sequence = 4,
+                                  .validation_share = 1,
+                                  .cache = cache};
+    an_status s = an_dataset_open(&o, &d, err);
+    an_dataset_free(d);
+    return s;
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    static const char *const files[][2] = {
+        {"sweep.jsonl",
+         "{\"prompt\": \"hi\", \"completion\": \"yo\"}\n{\"messages\": "
+         "[{\"role\": \"user\", \"content\": \"a\"}]}\n"},
+        {"sweep2.jsonl", "{\"text\": \"hello\"}\n{\"text\": \"you\"}\n"},
+        {"sweep.txt", "hello world"}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s", put(files[i][0], files[i][1]));
+        open_once(path, NULL);
+        assert_true(alloc_sweep(open_once, path) > 10);
+    }
+    open_once(NULL, NULL);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -226,10 +270,9 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples),
-        cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_samples),   cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_cache),     cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
