@@ -171,6 +171,8 @@ static json_t *findings_object(const visit *t)
          an_findings_tell(&t->found, i, &key, &question, answer, sizeof answer);
          i++)
         json_object_set_new(o, key, json_string(answer));
+    json_object_set_new(o, "said", an_text_json(t->found.notes));
+    json_object_set_new(o, "seconds", json_real(t->found.seconds));
     return o;
 }
 
