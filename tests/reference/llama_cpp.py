@@ -6,12 +6,14 @@
 exports models of tests/data (or the given folders) to GGUF in every type, lets
 llama.cpp compute the logits after each token, on one thread with a KV cache of
 fp32, and compares them with those of `anemone eval` of the same file: elements
-and the tokens that are likeliest. llama.cpp multiplies f16, bf16 and q8_0
+and the tokens that are likeliest. Then trains with the tokenizers of tests/data,
+exports, and compares the ids that llama.cpp's tokenizer in the file gives. llama.cpp multiplies f16, bf16 and q8_0
 matrices by activations rounded alike, Anemone by fp32 ones; the tolerances are
 of that. Needs numpy and llama-cpp-py-sync, whose wheel holds llama.cpp's
 library, or another build of it of about that time in LLAMA_CPP_LIB (such as
 xllamacpp's, where glibc is older than 2.38).
 """
+import json
 import os
 import subprocess
 import sys
@@ -95,6 +97,55 @@ def check(folder, kind):
     assert same >= (1 if kind == "f32" else 0.9), (out, same)
 
 
+TEXTS = ["Hello world  it's 12345!", " leading  spaces\n\n\tand a tab",
+         "\u65e5\u672c\u8a9e emoji \U0001f600 \u00e9 \u00df", "<s> a </s>",
+         "<|endoftext|>abc", "  ", "na\u00efve's  don't WE'LL",
+         "for (i = 0; i < 10; i++)\r\n\t{x();}"]
+
+
+def ids_of(vocabulary, text):
+    room = ffi.new("llama_token[]", 400)
+    data = text.encode()
+    n = lib.llama_tokenize(vocabulary, data, len(data), room, 400, False, True)
+    assert n >= 0, text
+    return list(room[0:n])
+
+
+def check_tokenizer(name):
+    with open("tokens.json", "w") as f:
+        json.dump(dict(model_type="llama", hidden_size=32, intermediate_size=64,
+                       num_hidden_layers=1, num_attention_heads=2,
+                       num_key_value_heads=1, max_position_embeddings=16,
+                       vocab_size=1200, rms_norm_eps=1e-5, rope_theta=1e4,
+                       tie_word_embeddings=True), f)
+    with open("text", "w") as f:
+        f.write("some words and 123 more of them; " * 200)
+    path, out = os.path.join(data, "tokenizers", name), name + ".gguf"
+    run("train", "--data", "text", "--model", "tokens.json", "--out",
+        "run-" + name, "--tokenizer", path, "--steps", "1", "--sample-every",
+        "0", "--engine", "cpu", "--quiet")
+    run("export", "--checkpoint", "run-" + name, "--to", "gguf", "--out", out)
+    p = lib.llama_model_default_params()
+    p.vocab_only = True
+    model = lib.llama_model_load_from_file(out.encode(), p)
+    assert model != ffi.NULL, f"llama.cpp does not read {out}"
+    vocabulary = lib.llama_model_get_vocab(model)
+    assert lib.llama_vocab_type(vocabulary) != 0, f"no tokenizer in {out}"
+    differ = 0
+    for text in TEXTS:
+        ours = [int(i) for i in subprocess.run(
+            [anemone, "data", "encode", "--tokenizer",
+             f"run-{name}/tokenizer.json", "--text", text],
+            check=True, capture_output=True, text=True).stdout.split()]
+        theirs = ids_of(vocabulary, text)
+        if ours != theirs:
+            differ += 1
+            print(f"{out}: {text!r}: ours {ours}, llama.cpp {theirs}")
+    lib.llama_model_free(model)
+    print(f"{out}: {len(TEXTS) - differ} of {len(TEXTS)} texts, the same ids")
+    return differ
+
+
 lib.llama_log_set(log, ffi.NULL)
 lib.llama_backend_init()
 kinds = {"llama2": "f32 f16 bf16", "blocks": "f32 f16 bf16 q8_0"}
@@ -110,3 +161,6 @@ with tempfile.TemporaryDirectory() as work:
     for folder in folders:
         for kind in kinds.get(os.path.basename(folder), "f32").split():
             check(folder, kind)
+    if not sys.argv[2:]:
+        assert sum(check_tokenizer(name) for name in (
+            "gpt2.json", "llama3.json", "smollm.json", "bpe.model")) == 0
