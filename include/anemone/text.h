@@ -32,9 +32,11 @@ AN_API an_status an_tokenizer_parse(const char *path, const char *data,
                                     size_t size, an_tokenizer **out,
                                     an_error *err);
 AN_API void an_tokenizer_free(an_tokenizer *t);
-/* Writes a tokenizer.json that gives the same ids in other tools, and a chat
- * template, where the tokenizer came with one, as chat_template.jinja beside
- * it. */
+/* Writes a tokenizer.json that gives the same ids in other tools; or, for a
+ * SentencePiece model that no tokenizer.json can say (unigram, or with a table
+ * of replacements), that model itself, as tokenizer.model in the same folder. A
+ * chat template that the tokenizer came with goes to chat_template.jinja there.
+ */
 AN_API an_status an_tokenizer_save(const an_tokenizer *t, const char *path,
                                    an_error *err);
 /* "bytes", "tokenizer.json", ... */

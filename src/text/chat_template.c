@@ -27,19 +27,6 @@ an_status an_tokenizer_set_template(an_tokenizer *t, const char *text,
     return t->chat_why ? AN_OK : no_memory(err);
 }
 
-/* "folder/name", for the folder of the tokenizer's file. */
-static an_status name_beside(const char *path, const char *name, char **out,
-                             an_error *err)
-{
-    const char *slash = strrchr(path, '/');
-    size_t n = slash ? (size_t)(slash - path) + 1 : 0;
-    *out = an_alloc(n + strlen(name) + 1);
-    if (!*out) return no_memory(err);
-    memcpy(*out, path, n);
-    memcpy(*out + n, name, strlen(name) + 1);
-    return AN_OK;
-}
-
 /* One template, or several with names, of which "default" counts. */
 static an_status take_value(an_tokenizer *t, const json_t *value, an_error *err)
 {
@@ -86,7 +73,7 @@ an_status an_tokenizer_find_template(an_tokenizer *t, const char *path,
     an_status s = AN_OK;
     for (size_t i = 0; s == AN_OK && !t->chat_template && i < 2; i++) {
         char *beside = NULL;
-        s = name_beside(path, files[i].name, &beside, err);
+        s = an_name_beside(path, files[i].name, &beside, err);
         if (s == AN_OK && an_path_exists(beside))
             s = files[i].read(t, beside, err);
         an_free(beside);
@@ -99,7 +86,7 @@ an_status an_tokenizer_save_template(const an_tokenizer *t, const char *path,
 {
     char *beside = NULL;
     if (!t->chat_template) return AN_OK;
-    an_status s = name_beside(path, "chat_template.jinja", &beside, err);
+    an_status s = an_name_beside(path, "chat_template.jinja", &beside, err);
     if (s == AN_OK)
         s = an_file_write(beside, t->chat_template, t->chat_template_size, err);
     an_free(beside);

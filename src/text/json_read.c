@@ -307,13 +307,9 @@ static an_status read_json(an_tokenizer *t, const char *path,
     an_status s = an_json_parse((const char *)data, size, "JSON", &file, err);
     if (s == AN_OK) s = read_parts(t, file, err);
     json_decref(file);
-    if (s == AN_OK) {
-        t->source = an_alloc(size + 1);
-        if (!t->source) return an_fail(err, AN_ENOMEM, "no memory");
-        memcpy(t->source, data, size);
-        t->source_size = size;
-    }
-    return s;
+    return s == AN_OK
+               ? an_tokenizer_keep_source(t, "tokenizer.json", data, size, err)
+               : s;
 }
 
 const an_tokenizer_row an_tokenizer_json_row = {

@@ -209,7 +209,7 @@ static an_status read_model(an_tokenizer *t, const char *path,
     t->begin = special(t, m.begin);
     t->end_of_text = special(t, m.end);
     return t->unknown >= 0
-               ? AN_OK
+               ? an_tokenizer_keep_source(t, "tokenizer.model", data, size, err)
                : an_fail(err, AN_EFORMAT, "no piece stands for the unknown");
 }
 

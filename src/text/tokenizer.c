@@ -135,19 +135,65 @@ an_status an_tokenizer_open(const char *name_or_path, an_tokenizer **out,
     return s;
 }
 
+/* ---- saving ---- */
+
+an_status an_name_beside(const char *path, const char *name, char **out,
+                         an_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+    *out = an_alloc(n + strlen(name) + 1);
+    if (!*out) return no_memory(err);
+    memcpy(*out, path, n);
+    memcpy(*out + n, name, strlen(name) + 1);
+    return AN_OK;
+}
+
+static an_status save_source(const an_tokenizer *t, const char *path,
+                             an_error *err)
+{
+    char *beside = NULL;
+    bool is_json = strcmp(t->source_name, "tokenizer.json") == 0;
+    an_status s =
+        is_json ? AN_OK : an_name_beside(path, t->source_name, &beside, err);
+    if (s == AN_OK)
+        s = an_file_write(is_json ? path : beside, t->source, t->source_size,
+                          err);
+    an_free(beside);
+    return s;
+}
+
 an_status an_tokenizer_save(const an_tokenizer *t, const char *path,
                             an_error *err)
 {
     char *text = NULL;
-    size_t size = t->source_size;
-    an_status s = t->source ? AN_OK : an_tokenizer_print(t, &text, &size, err);
+    size_t size = 0;
+    an_error why = {0};
+    an_status s = AN_EUNSUPPORTED;
+    bool is_json = t->source && strcmp(t->source_name, "tokenizer.json") == 0;
+    if (!is_json) s = an_tokenizer_print(t, &text, &size, &why);
     if (s == AN_OK)
-        s = an_file_write(path, t->source ? t->source : text, size, err);
+        s = an_file_write(path, text, size, err);
+    else if (s == AN_EUNSUPPORTED && t->source)
+        s = save_source(t, path, err);
+    else
+        an_fail(err, s, "%s", why.text);
     an_free(text);
     return s == AN_OK ? an_tokenizer_save_template(t, path, err) : s;
 }
 
 /* ---- filling in ---- */
+
+an_status an_tokenizer_keep_source(an_tokenizer *t, const char *name,
+                                   const void *data, size_t size, an_error *err)
+{
+    t->source = an_alloc(size + 1);
+    if (!t->source) return no_memory(err);
+    memcpy(t->source, data, size);
+    t->source_size = size;
+    t->source_name = name;
+    return AN_OK;
+}
 
 an_status an_tokenizer_add(an_tokenizer *t, const an_added *added,
                            an_error *err)

@@ -79,8 +79,10 @@ struct an_tokenizer {
     an_trie raw, normalized, kept; /* of added: index; kept: for steps */
     bool drops_first_space;        /* in decoding */
 
-    char *source; /* tokenizer.json as read, or NULL */
+    /* The file as read, tokenizer.json or tokenizer.model, or NULL. */
+    char *source;
     size_t source_size;
+    const char *source_name;
 
     const char *chat_template; /* in Jinja, or NULL */
     size_t chat_template_size;
@@ -115,6 +117,13 @@ an_status an_tokenizer_add(an_tokenizer *t, const an_added *added,
                            an_error *err);
 an_status an_tokenizer_split(an_tokenizer *t, const char *expression,
                              an_cut_how how, an_error *err);
+/* Keeps the bytes of the file, so that they can be saved. */
+an_status an_tokenizer_keep_source(an_tokenizer *t, const char *name,
+                                   const void *data, size_t size,
+                                   an_error *err);
+/* "folder/name", for the folder of the file at `path`; an_free. */
+an_status an_name_beside(const char *path, const char *name, char **out,
+                         an_error *err);
 /* Takes a chat template, whose form may turn out to be unknown. */
 an_status an_tokenizer_set_template(an_tokenizer *t, const char *text,
                                     size_t size, an_error *err);

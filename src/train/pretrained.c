@@ -132,12 +132,12 @@ an_status an_pretrained_locate(const char *path, char *out, size_t size,
 static an_status find_of_run(an_arena *arena, const char *path,
                              const char **out, an_error *err)
 {
-    static const char *const name = "tokenizer.json";
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model"};
     const char *above = an_arena_printf(arena, "%s/..", path);
     if (!above) return no_memory(err);
     if (!an_checkpoint_is_run(path) && !an_checkpoint_is_run(above))
         return AN_OK;
-    return find_beside(arena, path, &name, 1, out, err);
+    return find_beside(arena, path, names, 2, out, err);
 }
 
 static an_status open_tokenizer(an_arena *arena, const char *path,

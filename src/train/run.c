@@ -58,6 +58,8 @@ static const struct {
     {".fresh",            AN_RUN_MARK},
     {"config.json",       AN_RUN_FILE},
     {"tokenizer.json",    AN_RUN_FILE},
+    {"tokenizer.model",   AN_RUN_FILE},
+    {"chat_template.jinja", AN_RUN_FILE},
     {"metrics.jsonl",     AN_RUN_FILE},
     {"latest",            AN_RUN_LINK},
     {"best",              AN_RUN_LINK},

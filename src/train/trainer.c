@@ -102,8 +102,11 @@ static an_status open_model(an_trainer *t, an_error *err)
 {
     an_placed *p = &t->placed;
     const char *tokenizer = NULL, *model = NULL;
-    an_status s = told_or_kept(t, t->o.tokenizer, "tokenizer.json", "bytes",
+    an_status s = told_or_kept(t, t->o.tokenizer, "tokenizer.model", "bytes",
                                &tokenizer, err);
+    if (s == AN_OK)
+        s = told_or_kept(t, t->o.tokenizer, "tokenizer.json", tokenizer,
+                         &tokenizer, err);
     if (s == AN_OK)
         s = told_or_kept(t, t->o.model, "config.json", "small", &model, err);
     if (s == AN_OK && t->o.adapter) s = open_adapter(t, err);

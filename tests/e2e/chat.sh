@@ -77,6 +77,26 @@ gguf() {
 }
 case_of 'a GGUF answers like the run' gguf
 
+# A unigram model is kept as it is; --fresh knows the files of a run.
+unigram() {
+    cp "$root/tests/data/tokenizers/unigram.model" model/tokenizer.model &&
+        rm model/tokenizer.json || return 1
+    for how in --quiet --fresh; do
+        $ANEMONE train --data chat.jsonl --model tiny.json --tokenizer model \
+            --out unigram --steps 2 --stop-at 1 --batch 2 --seq 160 \
+            --validation 0 --warmup 0 --sample-every 0 --engine cpu $how \
+            >out || return 1
+    done
+    cmp model/tokenizer.model unigram/tokenizer.model &&
+        [ -e unigram/chat_template.jinja ] &&
+        $ANEMONE train --data chat.jsonl --out unigram --steps 2 --batch 2 \
+            --seq 160 --validation 0 --warmup 0 --sample-every 0 \
+            --engine cpu >out && has out 'resumed after step 1' &&
+        $ANEMONE generate --checkpoint unigram --chat --prompt hi --tokens 2 \
+            --engine cpu
+}
+case_of 'a run keeps a SentencePiece model' unigram
+
 bytes() {
     $ANEMONE train --data tiny.json --model tiny.json --tokenizer bytes \
         --out bytes --steps 1 --batch 1 --seq 32 --sample-every 0 --quiet \

@@ -185,6 +185,27 @@ static void test_saved(void **state)
     expect_saved("smollm.gguf", "smollm", SAME);
 }
 
+/* What no tokenizer.json can say is saved as it was, in the same folder. */
+static void test_saved_model(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"unigram", "unigram_user", "bpe_user"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char folder[] = "/tmp/anemone-tokenizer-XXXXXX", path[64], name[64];
+        assert_non_null(mkdtemp(folder));
+        snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+        snprintf(name, sizeof name, "%s.model", files[i]);
+        an_tokenizer *t = open_file(name);
+        assert_int_equal(an_tokenizer_save(t, path, NULL), AN_OK);
+        an_tokenizer_free(t);
+        assert_false(an_path_exists(path));
+        snprintf(path, sizeof path, "%s/tokenizer.model", folder);
+        expect_all(path, files[i], NOT_CHECKED);
+        expect_all(folder, files[i], NOT_CHECKED);
+        assert_int_equal(an_dir_remove(folder, NULL), AN_OK);
+    }
+}
+
 /* A GGUF of nothing but the tokenizer. */
 static an_status write_gguf(const an_tokenizer *t, int64_t vocab_size,
                             const char *path, an_error *err)
@@ -430,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_sentencepiece),
         cmocka_unit_test(test_other_files),
         cmocka_unit_test(test_saved),
+        cmocka_unit_test(test_saved_model),
         cmocka_unit_test(test_gguf),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_runaway_expression),
