@@ -42,7 +42,8 @@ static bool may_stop(const an_stop *s, size_t at)
 /* Passes on the first n held bytes. */
 static void pass(an_stop *s, size_t n)
 {
-    if (n > 0 && !s->put(s->ctx, s->held, n)) s->stopped = true;
+    if (n == 0) return; /* nothing may be held yet */
+    if (!s->put(s->ctx, s->held, n)) s->stopped = true;
     memmove(s->held, s->held + n, s->n_held - n);
     s->n_held -= n;
 }
