@@ -87,6 +87,10 @@ static an_status check_ranges(const an_train_options *o, an_error *err)
     if (o->freeze && strlen(o->freeze) > FREEZE_ROOM)
         return an_fail(err, AN_EINVAL, "freeze: longer than %d bytes",
                        FREEZE_ROOM);
+    if (o->lora_rank == 0 && (o->lora_targets || o->lora_alpha > 0))
+        return an_fail(err, AN_EINVAL,
+                       "%s: is of new adapters, which --lora RANK makes",
+                       o->lora_targets ? "lora-targets" : "lora-alpha");
     int exponent;
     if (frexp(o->loss_scale, &exponent) != 0.5)
         return an_fail(err, AN_EINVAL,

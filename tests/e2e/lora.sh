@@ -13,10 +13,10 @@ while [ $i -lt 400 ]; do
     i=$((i + 1))
 done
 
-lora() { # RUN OPTIONS...
+lora() { # RUN OPTIONS..., in place of this shell where `how` is exec
     run=$1
     shift
-    $ANEMONE train --data ids.u16 --init "$base" --tokenizer bytes --lora 4 \
+    ${how:-} $ANEMONE train --data ids.u16 --init "$base" --tokenizer bytes --lora 4 \
         --seq 16 --steps 6 --batch 2 --lr 0.02 --sample-every 0 --quiet \
         --engine soft:m4 --out "$run" "$@"
 }
@@ -42,6 +42,28 @@ goes_on() {
     lora cut --stop-at 2 && lora cut --stop-at 4 && lora cut &&
         cmp whole/adapter_model.safetensors cut/adapter_model.safetensors &&
         cmp whole/state.safetensors cut/state.safetensors
+}
+killed() { # whenever that is
+    for pause in 0.02 0.05 0.1 0.2 0.4; do
+        (how=exec && lora dead --save-every 1) &
+        pid=$!
+        sleep $pause
+        kill -9 $pid 2>/dev/null
+        wait $pid 2>/dev/null
+        lora dead --save-every 1 &&
+            cmp whole/adapter_model.safetensors \
+                dead/adapter_model.safetensors &&
+            cmp whole/state.safetensors dead/state.safetensors &&
+            [ "$(wc -l <dead/metrics.jsonl)" -eq 6 ] || return 1
+        rm -r dead
+    done
+}
+begins_anew() { # over adapters of another shape, and without adapters
+    lora anew && lora anew --fresh --lora-targets k_proj &&
+        $ANEMONE train --data ids.u16 --init "$base" --tokenizer bytes \
+            --seq 16 --steps 1 --batch 1 --sample-every 0 --quiet --fresh \
+            --engine cpu --out anew && [ ! -e anew/adapter_config.json ] &&
+        [ -f anew/model.safetensors ]
 }
 is_a_model() {
     same_loss "$(loss_of --checkpoint whole)" \
@@ -87,12 +109,16 @@ refusals() {
             --out x &&
         fails_with 1 "has adapters itself" $ANEMONE train --data ids.u16 --lora 2 \
             --init whole --out x &&
+        fails_with 2 "which --lora RANK makes" $ANEMONE train \
+            --data ids.u16 --init "$base" --lora-alpha 2 --out x &&
         fails_with 2 "give it with --init" $ANEMONE train --data ids.u16 --lora 2 \
             --out x && [ ! -e x ]
 }
 
 case_of 'adapters are trained, and nothing else is written' trains
 case_of 'a run of adapters goes on, bit for bit' goes_on
+case_of 'a killed run of adapters goes on' killed
+case_of 'adapters make room for others' begins_anew
 case_of 'a run of adapters is a model' is_a_model
 case_of 'to mlx-lm and back to PEFT' round_trip
 case_of 'merged weights' merges
