@@ -215,7 +215,9 @@ static int generate(const an_call *call, const void *v)
                 ? an_talk(runner, &sample, o->system, stdin, put, &out, &err)
                 : an_runner_sample(runner, &sample, put, &out, &err);
         end(&out);
-        if (s == AN_OK && !o->quiet) print_speed(&out, an_clock() - started);
+        bool waits = o->chat && prompt == NULL; /* for people to write */
+        if (s == AN_OK && !o->quiet && !waits)
+            print_speed(&out, an_clock() - started);
     }
     an_runner_close(runner);
     return s == AN_OK ? 0 : an_call_fail(call, &err);

@@ -61,11 +61,11 @@ static an_status answer(talk *t, const char *question, size_t size,
     return s == AN_OK ? add(t, "assistant", t->answer, t->n_answer, err) : s;
 }
 
-/* Terminals show whose turn it is. */
-static void ask(FILE *in)
+/* Terminals show whose turn it is, and end in a line of their own. */
+static void show(const char *text, FILE *in)
 {
     if (!an_terminal_of(in).live || !an_terminal_of(stdout).live) return;
-    fputs("> ", stdout);
+    fputs(text, stdout);
     fflush(stdout);
 }
 
@@ -75,7 +75,7 @@ static an_status answer_lines(talk *t, FILE *in, an_error *err)
     size_t room = 0;
     ssize_t n;
     an_status s = AN_OK;
-    ask(in);
+    show("> ", in);
     while (s == AN_OK && (n = getline(&line, &room, in)) >= 0) {
         while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
             n--;
@@ -83,9 +83,10 @@ static an_status answer_lines(talk *t, FILE *in, an_error *err)
             s = answer(t, line, (size_t)n, err);
             if (s == AN_OK && !t->put(t->ctx, "\n", 1)) break;
         }
-        if (s == AN_OK) ask(in);
+        if (s == AN_OK) show("> ", in);
     }
     free(line);
+    show("\n", in);
     if (s == AN_OK && ferror(in)) s = an_fail(err, AN_EIO, "cannot read stdin");
     return s;
 }
