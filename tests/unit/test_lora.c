@@ -393,6 +393,8 @@ static void test_resume(void **state)
     expect_open_fails(&o, " another configuration");
     o.lora_rank = 0;
     o.init = "tests/data/models/llama3";
+    expect_open_fails(&o, "lora-targets: is of new adapters");
+    o.lora_targets = NULL;
     expect_open_fails(&o, "lora: the run in ");
     /* The run is a model of its own, and its adapters go on elsewhere. */
     an_pretrained p;
