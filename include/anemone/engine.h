@@ -48,6 +48,8 @@ typedef struct an_engine_options {
      * "soft:m4", "cpu"; a chip's limits may be replaced:
      * "soft:m4,compiles=20,live=30". */
     const char *name;
+    /* Apple's framework has its own: AN_EINVAL for exact, and for the others
+     * if the name says numerics=asked. */
     an_numerics numerics;
     struct an_pool *pool; /* shared; NULL: the engine opens its own */
     int threads;          /* of an own pool; 0: one per processor */
@@ -61,6 +63,7 @@ typedef struct an_engine_facts {
     const char *name;    /* "soft:m4" */
     const char *chip;    /* "m4", "cpu" */
     int cores;           /* of the chip's engine; 0 for cpu */
+    bool own_numerics;   /* it computes as its chip does, whatever was asked */
     int compiles;        /* since it was opened */
     int compiles_left;   /* in this process; -1: no limit */
     bool reload_counts;  /* a reload may take one of them */

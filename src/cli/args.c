@@ -100,6 +100,8 @@ static an_status add_word(parse *p, const an_option *o, const char *word)
 
 static an_status set_value(parse *p, const an_option *o, const char *word)
 {
+    const bool given = true;
+    if (o->given) memcpy(p->values + o->given, &given, sizeof given);
     switch (o->type) {
     case AN_OPTION_INT:
         return set_int(p, o, word);

@@ -42,6 +42,7 @@ typedef struct an_option {
     /* CHOICE: the name of value i, NULL after the last. */
     const char *(*choice)(int i);
     size_t offset, size; /* AN_AT(struct, field) */
+    size_t given; /* where a bool is that is set with the value; 0: nowhere */
     const char *help;
 } an_option;
 #define AN_AT(type, field)                                                     \

@@ -29,7 +29,7 @@ typedef struct values {
     double tolerance;
     int64_t seed;
     int threads;
-    bool silent;
+    an_engine_extra extra;
 } values;
 
 static const an_option options[] = {
@@ -103,7 +103,7 @@ static const an_option options[] = {
      .preset = "the program's folder",
      AN_AT(values, model_path),
      .help = "folder that @model_path stands for in the program"},
-    AN_ENGINE_ROWS(values, engine, silent, numerics, threads),
+    AN_ENGINE_ROWS(values, engine, extra, numerics, threads),
 };
 
 static void defaults(void *v)
@@ -163,7 +163,7 @@ static an_status choose_places(bisection *b)
     an_status s = choose_engine(b, &engine);
     if (s != AN_OK) return s;
     b->trial.place.engine =
-        an_engine_text(engine, o->silent, b->with_rules, sizeof b->with_rules);
+        an_engine_text(engine, &o->extra, b->with_rules, sizeof b->with_rules);
     b->trial.place.numerics = o->numerics;
     b->trial.tolerance = o->tolerance;
     if (o->against == NULL && o->against_numerics < 0) return AN_OK;

@@ -19,7 +19,8 @@ typedef struct values {
     const char *out, *only, *engine;
     an_numerics numerics;
     int threads;
-    bool list, quiet, silent;
+    bool list, quiet;
+    an_engine_extra extra;
 } values;
 
 static const an_option options[] = {
@@ -43,7 +44,7 @@ static const an_option options[] = {
      .type = AN_OPTION_FLAG,
      AN_AT(values, quiet),
      .help = "print nothing"},
-    AN_ENGINE_ROWS(values, engine, silent, numerics, threads),
+    AN_ENGINE_ROWS(values, engine, extra, numerics, threads),
 };
 
 static void defaults(void *v)
@@ -86,10 +87,13 @@ typedef struct session {
 static an_status open_partial(session *s)
 {
     an_capture described = {0};
+    an_engine_facts facts;
+    an_engine_get_facts(s->engine, &facts);
     an_capture_init(&described);
-    an_status status = an_capture_describe(&described, s->engine,
-                                           an_numerics_name(s->o->numerics),
-                                           AN_VERSION, &s->err);
+    an_status status = an_capture_describe(
+        &described, s->engine,
+        facts.own_numerics ? "" : an_numerics_name(s->o->numerics), AN_VERSION,
+        &s->err);
     if (status == AN_OK && an_call_past().processes > 0 &&
         an_path_exists(s->partial)) {
         status = an_capture_open(&s->capture, s->partial, &s->err);
@@ -150,7 +154,7 @@ static an_status capture_all(session *s)
 {
     char name[128];
     an_engine_options wanted_engine = {
-        .name = an_engine_text(s->o->engine, s->o->silent, name, sizeof name),
+        .name = an_engine_text(s->o->engine, &s->o->extra, name, sizeof name),
         .numerics = s->o->numerics,
         .threads = s->o->threads};
     size_t size = strlen(s->o->out) + sizeof ".partial";

@@ -10,8 +10,14 @@
 #include "cli/commands.def"
 #undef AN_COMMAND
 
+/* Options that become settings of the engine's name (engine/limits.h). */
+typedef struct an_engine_extra {
+    bool silent;         /* --silent-faults */
+    bool numerics_given; /* --numerics, not its default */
+} an_engine_extra;
+
 /* The options that choose an engine, for the fields of a command's struct. */
-#define AN_ENGINE_ROWS(type_, engine_, silent_, numerics_, threads_)           \
+#define AN_ENGINE_ROWS(type_, engine_, extra_, numerics_, threads_)            \
     {.section = "Engine",                                                      \
      .name = "engine",                                                         \
      .metavar = "ENGINE",                                                      \
@@ -19,17 +25,22 @@
      AN_AT(type_, engine_),                                                    \
      .help =                                                                   \
          "auto, apple, soft, soft:CHIP (the software Neural Engine) or cpu; "  \
-         "auto is apple where Apple's framework opens, else soft"},            \
+         "auto is apple where Apple's framework opens, else soft. Settings "   \
+         "may follow: soft:m4,live=30 or apple,qos=user-initiated; qos is "    \
+         "real-time, background, utility, default, user-initiated or "         \
+         "user-interactive; docs/apple.md has the others"},                    \
         {.name = "numerics",                                                   \
          .metavar = "MODE",                                                    \
          .type = AN_OPTION_CHOICE,                                             \
          .choice = an_numerics_choice,                                         \
          AN_AT(type_, numerics_),                                              \
+         .given = offsetof(type_, extra_.numerics_given),                      \
          .help = "ieee: every op is rounded to its type; hw: as the chip "     \
-                 "computes; exact: fp64, rounded at the ports"},               \
+                 "computes; exact: fp64, rounded at the ports. Apple's own "   \
+                 "framework computes in its own and takes no --numerics"},     \
         {.name = "silent-faults",                                              \
          .type = AN_OPTION_FLAG,                                               \
-         AN_AT(type_, silent_),                                                \
+         AN_AT(type_, extra_.silent),                                          \
          .help = "programs that break a rule whose only symptom is wrong "     \
                  "data are not refused, and compute the wrong data"},          \
     {                                                                          \
@@ -38,9 +49,9 @@
         .max = 1024, AN_AT(type_, threads_),                                   \
         .help = "how many compute; results do not depend on it"                \
     }
-/* --engine with what --silent-faults adds, in `text` when it adds something. */
-const char *an_engine_text(const char *engine, bool silent, char *text,
-                           size_t size);
+/* --engine with what other options add, in `text` when they add something. */
+const char *an_engine_text(const char *engine, const an_engine_extra *extra,
+                           char *text, size_t size);
 const char *an_numerics_choice(int i);
 
 /* Version, commit, kernels and BLAS. */

@@ -15,7 +15,8 @@ typedef struct values {
     an_runner_options runner;
     an_words data;
     const char *logits;
-    bool json, silent;
+    bool json;
+    an_engine_extra extra;
 } values;
 
 static const an_option options[] = {
@@ -65,7 +66,7 @@ static const an_option options[] = {
      .max = 1048576,
      AN_AT(values, runner.sequence),
      .help = "length of a sequence"},
-    AN_ENGINE_ROWS(values, runner.engine, silent, runner.numerics,
+    AN_ENGINE_ROWS(values, runner.engine, extra, runner.numerics,
                    runner.threads),
     {.name = "logits",
      .metavar = "FILE",
@@ -143,7 +144,7 @@ static int eval(const an_call *call, const void *v)
     an_runner_options opened = o->runner;
     char engine[128];
     opened.engine =
-        an_engine_text(o->runner.engine, o->silent, engine, sizeof engine);
+        an_engine_text(o->runner.engine, &o->extra, engine, sizeof engine);
     opened.dump = call->dump;
     an_eval_report report = {0};
     an_awake awake = an_host_stay_awake(an_host_here(), "anemone eval");

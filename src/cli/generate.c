@@ -15,7 +15,7 @@
 typedef struct values {
     an_runner_options runner;
     an_words stops;
-    bool silent;
+    an_engine_extra extra;
     an_sample_options sample;
     bool quiet, uncached, chat;
     const char *system;
@@ -142,7 +142,7 @@ static const an_option options[] = {
      .type = AN_OPTION_FLAG,
      AN_AT(values, quiet),
      .help = "write the text and nothing else"},
-    AN_ENGINE_ROWS(values, runner.engine, silent, runner.numerics,
+    AN_ENGINE_ROWS(values, runner.engine, extra, runner.numerics,
                    runner.threads),
 };
 
@@ -196,7 +196,7 @@ static int generate(const an_call *call, const void *v)
     an_runner_options opened = o->runner;
     char engine[128];
     opened.engine =
-        an_engine_text(o->runner.engine, o->silent, engine, sizeof engine);
+        an_engine_text(o->runner.engine, &o->extra, engine, sizeof engine);
     opened.dump = call->dump;
     opened.cache = o->uncached ? AN_CACHE_OFF : AN_CACHE_ON;
     stream out = {.terminal = an_terminal_of(stdout)};

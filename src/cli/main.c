@@ -23,11 +23,12 @@ const char *an_numerics_choice(int i)
     return i < AN_NUMERICS_COUNT ? an_numerics_name((an_numerics)i) : NULL;
 }
 
-const char *an_engine_text(const char *engine, bool silent, char *text,
-                           size_t size)
+const char *an_engine_text(const char *engine, const an_engine_extra *extra,
+                           char *text, size_t size)
 {
-    if (!silent) return engine;
-    snprintf(text, size, "%s,rules=silent", engine);
+    if (!extra->silent && !extra->numerics_given) return engine;
+    snprintf(text, size, "%s%s%s", engine, extra->silent ? ",rules=silent" : "",
+             extra->numerics_given ? ",numerics=asked" : "");
     return text;
 }
 

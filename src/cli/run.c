@@ -23,7 +23,8 @@ typedef struct values {
     double tolerance;
     int64_t seed; /* -1: inputs must be given */
     int threads, repeat;
-    bool profile, silent;
+    bool profile;
+    an_engine_extra extra;
 } values;
 
 static const an_option options[] = {
@@ -101,7 +102,7 @@ static const an_option options[] = {
              "slowest first. Apple's engine has one step, the program; its "
              "kind says whether its time is the hardware's, a replica's or "
              "wall time"},
-    AN_ENGINE_ROWS(values, engine, silent, numerics, threads),
+    AN_ENGINE_ROWS(values, engine, extra, numerics, threads),
 };
 
 static void defaults(void *v)
@@ -261,7 +262,7 @@ static an_status compile(running *r)
     char folder[4096];
     char name[128];
     an_engine_options engine = {
-        .name = an_engine_text(o->engine, o->silent, name, sizeof name),
+        .name = an_engine_text(o->engine, &o->extra, name, sizeof name),
         .numerics = o->numerics,
         .threads = o->threads};
     an_status s = an_source_folder(&r->source, folder, sizeof folder, &r->err);

@@ -25,7 +25,8 @@ typedef struct values {
     int64_t sample_every; /* -1: a fifth of the run */
     int64_t sample_tokens;
     const char *sample_prompt;
-    bool quiet, json, dry_run, silent;
+    bool quiet, json, dry_run;
+    an_engine_extra extra;
     bool mask_prompt;
     an_on_battery on_battery;
 } values;
@@ -287,7 +288,7 @@ static const an_option options[] = {
      .max = 9007199254740992.0,
      AN_AT(values, o.seed),
      .help = "of initial weights and order of the data"},
-    AN_ENGINE_ROWS(values, o.engine, silent, o.numerics, o.threads),
+    AN_ENGINE_ROWS(values, o.engine, extra, o.numerics, o.threads),
     {.name = "weights",
      .metavar = "HOW",
      .type = AN_OPTION_CHOICE,
@@ -670,7 +671,7 @@ static int train(const an_call *call, const void *v)
     session s = {.call = call, .v = v};
     char engine[128];
     s.o = s.v->o;
-    s.o.engine = an_engine_text(s.o.engine, s.v->silent, engine, sizeof engine);
+    s.o.engine = an_engine_text(s.o.engine, &s.v->extra, engine, sizeof engine);
     s.o.data = s.v->data.items;
     s.o.n_data = s.v->data.n;
     s.o.mask = s.v->mask_prompt ? AN_MASK_PROMPT : AN_MASK_NOTHING;

@@ -118,8 +118,12 @@ an_status an_engine_open(const an_engine_options *options, an_engine **out,
     if (strcspn(name, ",") != 4 || strncmp(name, "auto", 4) != 0)
         return open_named(name, options, out, err);
     snprintf(text, sizeof text, "apple%.100s", name + 4);
-    if (an_apple_is_own() && open_named(text, options, out, NULL) == AN_OK)
-        return AN_OK;
+    if (an_apple_is_own()) {
+        an_error failed = {0};
+        an_status s = open_named(text, options, out, &failed);
+        if (s == AN_EINVAL && err && err->code == AN_OK) *err = failed;
+        if (s == AN_OK || s == AN_EINVAL) return s;
+    }
     snprintf(text, sizeof text, "soft%.100s", name + 4);
     return open_named(text, options, out, err);
 }
@@ -143,6 +147,7 @@ void an_engine_get_facts(an_engine *engine, an_engine_facts *out)
                                                   ? engine->limits.compiles -
                                                         engine->n_compiles
                                                   : -1,
+                             .own_numerics = engine->own_numerics,
                              .compiles = engine->n_compiles,
                              .reload_counts = engine->kind->reload_counts,
                              .programs_loaded = engine->n_programs};

@@ -29,8 +29,9 @@ struct an_engine {
     an_pool *own_pool; /* the same when we opened it, else NULL */
     pthread_mutex_t mutex;
     an_limits limits;
-    int n_programs; /* live */
-    int n_compiles; /* since the engine was opened: a process opens one */
+    bool own_numerics; /* those of the options do not count */
+    int n_programs;    /* live */
+    int n_compiles;    /* since the engine was opened: a process opens one */
 };
 
 struct an_surface {

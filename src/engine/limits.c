@@ -11,22 +11,91 @@
 #include <string.h>
 
 static const char domain[] = "com.apple.appleneuralengine";
-static const char *const reloads[] = {"honoured", "stale", NULL};
-static const char *const routes[] = {"auto", "model", "client", NULL};
-static const char *const rules[] = {"refuse", "silent", "off", NULL};
 
-/* Which of the names the text is; -1: none. */
-static int choice(const char *text, size_t size, const char *const *names)
+/* A word and the number that it stands for. */
+typedef struct word {
+    const char *text; /* NULL: no more */
+    int value;
+} word;
+
+static const word reloads[] = {{"honoured", AN_CHIP_RELOAD_HONOURED},
+                               {"stale", AN_CHIP_RELOAD_STALE},
+                               {NULL, 0}};
+static const word modes[] = {{"refuse", AN_RULES_REFUSE},
+                             {"silent", AN_RULES_SILENT},
+                             {"off", AN_RULES_OFF},
+                             {NULL, 0}};
+static const word routes[] = {{"auto", AN_ROUTE_AUTO},
+                              {"model", AN_ROUTE_MODEL},
+                              {"client", AN_ROUTE_CLIENT},
+                              {NULL, 0}};
+static const word wishes[] = {
+    {"default", AN_WISH_DEFAULT}, {"asked", AN_WISH_ASKED}, {NULL, 0}};
+/* As _ANEQoSMapper has them (MTACS/iOS-17-Runtime-Headers; the numbers are
+ * those of qos_class_t). */
+static const word classes[] = {
+    {"real-time", 0}, {"background", 9},      {"utility", 17},
+    {"default", 21},  {"user-initiated", 25}, {"user-interactive", 33},
+    {NULL, 0}};
+
+enum { MOST = 1000000, NO_NUMBER = -1 };
+
+/* A setting is one of its words, or a number from `least` on. */
+typedef struct setting {
+    const char *key, *expected;
+    size_t offset; /* of an int */
+    const word *words;
+    int least;
+} setting;
+#define AT(field) offsetof(an_limits, field)
+
+static const setting settings[] = {
+    {"compiles", "N", AT(compiles), NULL, 0},
+    {"live", "N", AT(live), NULL, 0},
+    {"reload", "honoured|stale", AT(reload), reloads, NO_NUMBER},
+    {"rules", "refuse|silent|off", AT(rules), modes, NO_NUMBER},
+    {"qos",
+     "real-time|background|utility|default|user-initiated|user-interactive",
+     AT(qos), classes, 0},
+    {"watchdog", "SECONDS", AT(watchdog), NULL, 1},
+    {"route", "auto|model|client", AT(route), routes, NO_NUMBER},
+    {"memory", "MB", AT(memory_mb), NULL, 1},
+    {"numerics", "default|asked", AT(numerics), wishes, NO_NUMBER},
+};
+enum { N_SETTINGS = sizeof settings / sizeof *settings };
+
+static bool is_word(const char *text, size_t size, const char *word_)
 {
-    for (int i = 0; names[i] != NULL; i++)
-        if (strlen(names[i]) == size && strncmp(names[i], text, size) == 0)
-            return i;
-    return -1;
+    return strlen(word_) == size && strncmp(word_, text, size) == 0;
 }
 
-static bool is_key(const char *text, size_t size, const char *key)
+static bool read_value(const setting *s, const char *text, size_t size,
+                       int *out)
 {
-    return strlen(key) == size && strncmp(key, text, size) == 0;
+    for (const word *w = s->words; w && w->text; w++)
+        if (is_word(text, size, w->text)) {
+            *out = w->value;
+            return true;
+        }
+    char *end = NULL;
+    long number = size ? strtol(text, &end, 10) : -1;
+    *out = (int)number;
+    return s->least != NO_NUMBER && size && end == text + size &&
+           number >= s->least && number <= MOST;
+}
+
+static an_status fail_setting(const char *text, size_t size, an_error *err)
+{
+    char list[400] = "";
+    for (int i = 0; i < N_SETTINGS; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s=%s",
+                 i == 0                ? ""
+                 : i == N_SETTINGS - 1 ? " or "
+                                       : ", ",
+                 settings[i].key, settings[i].expected);
+    return an_fail(err, AN_EINVAL,
+                   "engine: \"%.*s\" is no setting, expected %s",
+                   (int)(size < 64 ? size : 64), text, list);
 }
 
 /* "key=value" at `text` of `size` bytes. */
@@ -34,37 +103,18 @@ static an_status read_setting(const char *text, size_t size, an_limits *out,
                               an_error *err)
 {
     const char *equals = memchr(text, '=', size);
-    size_t n = equals ? (size_t)(equals - text) : size;
-    const char *value = equals ? equals + 1 : text + size;
-    size_t n_value = (size_t)(text + size - value);
-    char *end = NULL;
-    long number = n_value ? strtol(value, &end, 10) : -1;
-    if (end != text + size || number > 1000000) number = -1;
-    int reload = choice(value, n_value, reloads);
-    int mode = choice(value, n_value, rules);
-    int route = choice(value, n_value, routes);
-    if (is_key(text, n, "compiles") && number >= 0)
-        out->compiles = (int)number;
-    else if (is_key(text, n, "live") && number >= 0)
-        out->live = (int)number;
-    else if (is_key(text, n, "reload") && reload >= 0)
-        out->reload = (an_chip_reload)reload;
-    else if (is_key(text, n, "qos") && number >= 0)
-        out->qos = (int)number;
-    else if (is_key(text, n, "watchdog") && number >= 1)
-        out->watchdog = (int)number;
-    else if (is_key(text, n, "route") && route >= 0)
-        out->route = (an_route)route;
-    else if (is_key(text, n, "rules") && mode >= 0)
-        out->rules = (an_rules_mode)mode;
-    else
-        return an_fail(err, AN_EINVAL,
-                       "engine: \"%.*s\" is no setting, expected compiles=N, "
-                       "live=N, reload=honoured|stale, "
-                       "rules=refuse|silent|off, qos=N, watchdog=SECONDS or "
-                       "route=auto|model|client",
-                       (int)(size < 64 ? size : 64), text);
-    return AN_OK;
+    if (!equals) return fail_setting(text, size, err);
+    const char *value = equals + 1;
+    for (int i = 0; i < N_SETTINGS; i++) {
+        int number;
+        if (!is_word(text, (size_t)(equals - text), settings[i].key)) continue;
+        if (!read_value(&settings[i], value, (size_t)(text + size - value),
+                        &number))
+            break;
+        memcpy((char *)out + settings[i].offset, &number, sizeof number);
+        return AN_OK;
+    }
+    return fail_setting(text, size, err);
 }
 
 an_status an_limits_read(const an_chip *chip, const char *name, an_limits *out,

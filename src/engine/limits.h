@@ -21,6 +21,9 @@ typedef enum an_route {
     AN_ROUTE_CLIENT, /* through the connection, directly */
 } an_route;
 
+/* Were the numerics asked for? An engine that has its own then refuses. */
+typedef enum an_wish { AN_WISH_DEFAULT, AN_WISH_ASKED } an_wish;
+
 typedef struct an_limits {
     int compiles; /* 0: no limit */
     int live;
@@ -28,8 +31,10 @@ typedef struct an_limits {
     an_rules_mode rules;
     /* Of the apple engine. */
     int qos;        /* of its calls; 21, the default class, is what all use */
+    int memory_mb;  /* of all surfaces; 0: the machine's */
     int watchdog;   /* seconds after which a call is taken for hung */
     an_route route; /* of evaluations */
+    an_wish numerics;
 } an_limits;
 
 /* The chip's limits, with what follows the first comma of an engine's name. */

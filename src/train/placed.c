@@ -28,6 +28,7 @@ an_status an_placed_open(an_placed *p, const char *engine, an_numerics numerics,
     o.numerics = numerics == AN_NUMERICS_EXACT ? numerics : AN_NUMERICS_IEEE;
     if ((s = an_engine_open(&o, &p->cpu, err)) != AN_OK) return s;
     an_engine_get_facts(p->engine, &p->facts);
+    if (p->facts.own_numerics) numerics = AN_NUMERICS_HW;
     p->numerics = numerics;
     bool chip = strcmp(p->facts.chip, "cpu") != 0;
     p->columns = chip ? 32 : 1;

@@ -84,6 +84,35 @@ slots() {
 }
 case_of 'places that only a release gives back' slots
 
+classes() {
+    for qos in real-time background utility default user-initiated \
+        user-interactive 33; do
+        go apple,qos=$qos >out || return 1
+    done
+    fails_with 2 'qos=real-time|background' go apple,qos=fast
+}
+case_of 'classes of service' classes
+case_of 'surfaces that memory has no room for' \
+    fails_with 1 'are needed for all, memory has 1.0 MB' \
+    train large 1 --quiet --engine apple,memory=1
+
+# A library without the replica's own function passes for Apple's framework: it
+# has its own numerics, which a default does not ask for.
+own_numerics() {
+    mkdir own
+    LC_ALL=C sed s/an_replica_configure/an_replica_CONFIGURE/g \
+        "${ANEMONE_FRAMEWORKS:-$(dirname "$ANEMONE")/replica}/$(basename \
+            "$replica")" >own/"$(basename "$replica")"
+    for numerics in ieee hw exact; do
+        ANEMONE_FRAMEWORKS=own fails_with 2 "takes no --numerics $numerics" \
+            go apple --numerics $numerics || return 1
+    done
+    ANEMONE_FRAMEWORKS=own go apple && ANEMONE_FRAMEWORKS=own train own_run 1 \
+        --engine apple >out && has out 'apple, hw numerics' &&
+        train own_hw 1 --quiet --numerics hw && same_run own_hw own_run
+}
+case_of 'numerics that cannot be asked for' own_numerics
+
 # A program with two weight files: as they are, and copied into one where the
 # system verifies files. The dump of a training run is such a program's source.
 two_files() {

@@ -8,6 +8,7 @@
 #include "engine/apple/folder.h"
 #include "engine/apple/values.h"
 #include "engine/apple/worker.h"
+#include "engine/limits.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -84,6 +85,44 @@ static void test_table(void **state)
             if (strcmp(an_names[k].selector, row->selector) == 0 &&
                 strcmp(an_names[k].class_name, row->class_name) == 0)
                 fail_msg("%s %s twice", row->class_name, row->selector);
+    }
+}
+
+/* ---- settings ---- */
+
+static void test_settings(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "apple,qos",     "apple,qos=",         "apple,qos=x",
+        "apple,qos=-1",  "apple,live=1x",      "apple,watchdog=0",
+        "apple,route=3", "apple,live=1000001", "apple,",
+        "apple,x"};
+    static const struct {
+        const char *name;
+        int qos;
+    } classes[] = {{"apple", 21},
+                   {"apple,qos=real-time", 0},
+                   {"apple,qos=background", 9},
+                   {"apple,qos=utility", 17},
+                   {"apple,qos=default", 21},
+                   {"apple,qos=user-initiated", 25},
+                   {"apple,live=3,qos=user-interactive", 33},
+                   {"apple,qos=9,route=client", 9}};
+    const an_chip *chip = an_chip_find("m4");
+    an_limits l = {0};
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        assert_int_equal(an_limits_read(chip, classes[i].name, &l, NULL),
+                         AN_OK);
+        assert_int_equal(l.qos, classes[i].qos);
+    }
+    assert_int_equal(l.route, AN_ROUTE_CLIENT);
+    assert_int_equal(l.live, chip->live_limit);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        an_error err = {0};
+        if (an_limits_read(chip, bad[i], &l, &err) != AN_EINVAL ||
+            strstr(err.text, "is no setting") == NULL)
+            fail_msg("%s: %s", bad[i], err.text);
     }
 }
 
@@ -388,6 +427,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encodings),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_settings),
         cmocka_unit_test(test_meanings),
         cmocka_unit_test(test_no_framework),
         cmocka_unit_test_setup_teardown(test_folder, make_parent,

@@ -21,6 +21,7 @@ typedef struct an_framework {
     an_worker *worker;
     an_folders folders; /* journal "" before the first program */
     an_limits limits;
+    double memory_bytes; /* for surfaces; 0: not told */
     /* Of evaluations, and of those that are profiled; retained. */
     void *options, *stats_options;
     an_findings found; /* of the self-test; zeros: it was not run */

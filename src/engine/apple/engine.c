@@ -122,15 +122,19 @@ static void leave(void *ctx)
     if (o->leave_thread) o->leave_thread();
 }
 
-static an_status give_settings(const an_objc *o,
+static an_status give_settings(const an_framework *fw,
                                const an_engine_options *options, an_error *err)
 {
+    const an_objc *o = &fw->objc;
     char text[64];
     if (!o->replica) {
-        if (options->numerics == AN_NUMERICS_IEEE) return AN_OK;
+        if (fw->limits.numerics == AN_WISH_DEFAULT &&
+            options->numerics != AN_NUMERICS_EXACT)
+            return AN_OK;
         return an_fail(err, AN_EINVAL,
-                       "engine apple computes in its own numerics: leave out "
-                       "--numerics");
+                       "engine apple computes in its own numerics, and takes "
+                       "no --numerics %s",
+                       an_numerics_name(options->numerics));
     }
     snprintf(text, sizeof text, "numerics=%s,threads=%d",
              an_numerics_name(options->numerics), options->threads);
@@ -174,17 +178,22 @@ static an_status open_engine(an_engine *e, const an_engine_options *options,
     if (!fw) return an_fail(err, AN_ENOMEM, "engine apple: no memory");
     a->fw = fw;
     fw->limits = e->limits;
+    fw->memory_bytes =
+        e->limits.memory_mb
+            ? e->limits.memory_mb * 1e6
+            : (double)an_host_get_facts(an_host_here()).memory_bytes;
     fw->route = fw->limits.route;
     e->limits.live = 0; /* programs that are too many are parked: live.c */
     fw->folders.lock.fd = -1;
     an_status s = an_objc_open(&fw->objc, err);
     if (s == AN_OK) s = an_objc_check(&fw->objc, err);
-    if (s == AN_OK) s = give_settings(&fw->objc, options, err);
+    if (s == AN_OK) s = give_settings(fw, options, err);
     if (s == AN_OK) s = look_at_device(a, err);
     if (s == AN_OK && fw->route == AN_ROUTE_CLIENT &&
         !an_apple_has_client(&fw->objc))
         s = an_fail(err, AN_EUNSUPPORTED,
                     "engine apple: this system has no route=client");
+    e->own_numerics = s == AN_OK && !fw->objc.replica;
     if (s == AN_OK) s = start(fw, err);
     snprintf(e->name, sizeof e->name, "apple%s",
              fw->objc.replica ? " (replica)" : "");

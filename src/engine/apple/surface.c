@@ -8,7 +8,6 @@
 #include "engine/apple/values.h"
 
 #include "base/alloc.h"
-#include "base/host.h"
 
 enum { PAGE_BYTES = 16384, LEAST_BYTES = 49152, LOCK_READ_ONLY = 1 };
 
@@ -35,17 +34,16 @@ static void *properties(const an_objc *o, size_t bytes)
     return an_ns_dictionary(o, values, keys, N);
 }
 
-/* All surfaces together are not more than the machine's memory. */
+/* All surfaces together are not more than memory. */
 static an_status check_memory(const an_framework *fw, size_t bytes,
                               an_error *err)
 {
-    double all = (double)an_host_get_facts(an_host_here()).memory_bytes;
-    if (all == 0 || (double)fw->surface_bytes + (double)bytes < all)
-        return AN_OK;
+    double needed = (double)fw->surface_bytes + (double)bytes;
+    if (fw->memory_bytes <= 0 || needed <= fw->memory_bytes) return AN_OK;
     return an_fail(err, AN_ENOMEM,
-                   "surface: %zu bytes beside %zu of other surfaces are more "
-                   "than the machine's %.1f GB",
-                   bytes, fw->surface_bytes, all / 1e9);
+                   "surface of %.1f MB: %.1f MB are needed for all, memory has "
+                   "%.1f MB",
+                   (double)bytes / 1e6, needed / 1e6, fw->memory_bytes / 1e6);
 }
 
 static an_status create(apple_surface *a, an_error *err)
