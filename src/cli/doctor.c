@@ -7,6 +7,7 @@
 #include "engine/apple/checkup.h"
 #include "engine/apple/describe.h"
 #include "engine/apple/selftest.h"
+#include "kernels/kernels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,7 @@ static void gather(visit *t)
         .free_bytes = free_bytes(),
         .kept_error = t->kept.text,
         .found = &t->found,
-    };
+        .free_blas = an_blas_threads() == 1 ? NULL : an_blas_name()};
     judge_rows(t);
     if (t->condition.open && t->condition.wants_apple)
         t->condition.kept =

@@ -56,6 +56,13 @@ json_t *an_machine_json(const an_machine *m)
                         an_count_json(m->host.performance_cores));
     json_object_set_new(o, "memory_bytes",
                         an_count_json((int64_t)m->host.memory_bytes));
+    json_object_set_new(o, "power",
+                        an_text_json(an_power_name(m->state.power)));
+    json_object_set_new(o, "charge",
+                        m->state.charge < 0 ? json_null()
+                                            : json_integer(m->state.charge));
+    json_object_set_new(o, "thermal",
+                        an_text_json(an_thermal_name(m->state.thermal)));
     json_object_set_new(o, "virtual_machine", an_answer_json(m->guest));
     json_object_set_new(o, "sandboxed", an_answer_json(m->sandboxed));
     json_object_set_new(o, "root", an_answer_json(m->root));

@@ -149,6 +149,15 @@ unlimited() {
 }
 case_of 'where it cannot be told, that is said' unlimited
 
+doctor() {
+    mac power=battery charge=43 thermal=2 blas=old
+    $ANEMONE doctor >out && cat out && has out 'battery, charge 43%' &&
+        has out 'serious: the system slows' && has out 'cannot be told' &&
+        $ANEMONE doctor --json >json && has json '"charge": 43' &&
+        has json '"thermal": "serious"'
+}
+case_of 'doctor tells of all three' doctor
+
 others() {
     mac cores=2
     head -c 2000 text >short &&

@@ -374,6 +374,27 @@ static void test_healthy(void **state)
             fail_msg("%s: %s", checks[i].key, checks[i].text);
 }
 
+/* Nothing that stands in the way of training, but worth a word. */
+static void test_power_and_heat(void **state)
+{
+    (void)state;
+    patient p;
+    healthy(&p);
+    assert_int_equal(grade_of(&p, "power", ""), -1);
+    assert_int_equal(grade_of(&p, "heat", ""), -1);
+    assert_int_equal(grade_of(&p, "products", ""), -1);
+    p.machine.state = (an_host_state){AN_POWER_MAINS, -1, AN_THERMAL_FAIR};
+    assert_int_equal(grade_of(&p, "power", "mains"), AN_GRADE_OK);
+    assert_int_equal(grade_of(&p, "heat", "fair"), AN_GRADE_OK);
+    p.machine.state = (an_host_state){AN_POWER_BATTERY, 43, AN_THERMAL_SERIOUS};
+    p.condition.free_blas = "Accelerate (with threads of its own)";
+    assert_int_equal(grade_of(&p, "power", "battery, charge 43%"),
+                     AN_GRADE_WARNING);
+    assert_int_equal(grade_of(&p, "heat", "serious"), AN_GRADE_WARNING);
+    assert_int_equal(grade_of(&p, "products", "threads of its own"),
+                     AN_GRADE_WARNING);
+}
+
 static void test_sick(void **state)
 {
     (void)state;
@@ -485,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_allowed),
         cmocka_unit_test(test_told),
         cmocka_unit_test(test_healthy),
+        cmocka_unit_test(test_power_and_heat),
         cmocka_unit_test(test_sick),
         cmocka_unit_test(test_process),
         cmocka_unit_test(test_verdicts),

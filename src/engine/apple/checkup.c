@@ -215,6 +215,31 @@ static void check_room(const an_condition *c, list *l)
                              : "; compiled programs and checkpoints need more");
 }
 
+/* Power and heat, where they are told; a BLAS that is no good neighbour. */
+static void check_state(const an_condition *c, list *l)
+{
+    const an_host_state *s = &c->machine->state;
+    const char *power = an_power_name(s->power);
+    const char *heat = an_thermal_name(s->thermal);
+    bool battery = s->power == AN_POWER_BATTERY;
+    char charge[32] = "";
+    if (s->charge >= 0)
+        snprintf(charge, sizeof charge, ", charge %d%%", s->charge);
+    if (power)
+        add(l, "power", battery ? AN_GRADE_WARNING : AN_GRADE_OK,
+            battery ? "plug it in, or let training wait: --battery pause"
+                    : NULL,
+            "%s%s", power, charge);
+    if (heat && s->thermal >= AN_THERMAL_SERIOUS)
+        add(l, "heat", AN_GRADE_WARNING, "let it cool down",
+            "%s: the system slows the machine down", heat);
+    else if (heat)
+        add(l, "heat", AN_GRADE_OK, NULL, "%s", heat);
+    if (c->free_blas)
+        add(l, "products", AN_GRADE_WARNING, NULL,
+            "%s: this system cannot be told to use one", c->free_blas);
+}
+
 int an_checkup(const an_condition *c, an_check out[AN_MAX_CHECKS])
 {
     list l = {.checks = out};
@@ -229,5 +254,6 @@ int an_checkup(const an_condition *c, an_check out[AN_MAX_CHECKS])
     }
     check_process(c, &l);
     check_room(c, &l);
+    check_state(c, &l);
     return l.n;
 }

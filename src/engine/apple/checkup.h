@@ -18,6 +18,8 @@ typedef struct an_condition {
     int rows,
         bad_rows; /* of names.def; those that are needed and do not hold */
     const char *bad_row;     /* the first of them */
+    const char *free_blas;   /* a BLAS that takes more threads than its caller's
+                                and cannot be told otherwise; NULL: it is held */
     an_answer engine, guest; /* as the framework tells */
     int cores;
     uint64_t free_bytes; /* for programs that are compiled; 0: not told */

@@ -48,6 +48,7 @@ static void look_at_kernel(an_machine *m)
         snprintf(m->processor, sizeof m->processor, "%.31s", u.machine);
     }
     m->host = an_host_get_facts(an_host_here());
+    m->state = an_host_get_state(an_host_here());
 }
 
 uint64_t an_machine_free_bytes(const char *path)

@@ -21,6 +21,7 @@ typedef struct an_machine {
     char model[64];      /* "Mac16,10" */
     char processor[32];  /* "arm64" */
     an_host_facts host;  /* processor, cores, memory */
+    an_host_state state; /* power, heat */
     an_answer guest;     /* of a hypervisor */
     an_answer sandboxed; /* an app's sandbox, not that of a service */
     an_answer root;
