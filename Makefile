@@ -112,7 +112,7 @@ unit: $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) ## build the unit tests, run nothing
 demo: all ## train a small model on this project's text, DATA=file: on another
 	@BUILD=$(BUILD) sh tools/demo $(DATA)
 
-bench: all $(BENCH_PROGRAMS) ## measure training steps, write build/bench.json
+bench: all $(BENCH_PROGRAMS) ## measure text and training steps, write build/bench*.json
 	@BUILD=$(BUILD) sh bench/run
 
 bless: $(TESTS) ## rewrite the golden files; review the diff

@@ -222,6 +222,13 @@ AN_API void an_runner_close(an_runner *r);
 /* A text that is longer than the sequence goes on from its last tokens. */
 AN_API an_status an_runner_sample(an_runner *r, const an_sample_options *o,
                                   an_sample_fn *put, void *ctx, an_error *err);
+/* Of all texts so far, with a cache: prompts (making their programs included),
+ * and single tokens. */
+typedef struct an_speed {
+    int64_t prompt_tokens, tokens;
+    double prompt_seconds, seconds;
+} an_speed;
+AN_API void an_runner_get_speed(const an_runner *r, an_speed *out);
 typedef struct an_eval_report {
     double loss, perplexity, bits_per_byte; /* bits NAN when not known */
     int64_t tokens, vocab_size;

@@ -181,11 +181,22 @@ static void end(stream *out)
 }
 
 /* To people alone: on stderr, when that is a terminal. */
-static void print_speed(const stream *out, double seconds)
+static void print_speed(const an_runner *r, const stream *out, double seconds)
 {
+    an_speed speed;
+    an_runner_get_speed(r, &speed);
     if (out->pieces < 1 || seconds <= 0 || !an_terminal_of(stderr).live) return;
-    fprintf(stderr, "%lld tokens, %.1f tokens/s\n", (long long)out->pieces,
-            (double)out->pieces / seconds);
+    if (speed.prompt_tokens == 0 || speed.tokens == 0) {
+        fprintf(stderr, "%lld tokens, %.1f tokens/s\n", (long long)out->pieces,
+                (double)out->pieces / seconds);
+        return;
+    }
+    fprintf(stderr,
+            "prompt: %lld tokens, %.1f tokens/s; text: %lld tokens, "
+            "%.1f tokens/s\n",
+            (long long)speed.prompt_tokens,
+            (double)speed.prompt_tokens / speed.prompt_seconds,
+            (long long)speed.tokens, (double)speed.tokens / speed.seconds);
 }
 
 static int generate(const an_call *call, const void *v)
@@ -217,7 +228,7 @@ static int generate(const an_call *call, const void *v)
         end(&out);
         bool waits = o->chat && prompt == NULL; /* for people to write */
         if (s == AN_OK && !o->quiet && !waits)
-            print_speed(&out, an_clock() - started);
+            print_speed(runner, &out, an_clock() - started);
     }
     an_runner_close(runner);
     return s == AN_OK ? 0 : an_call_fail(call, &err);
@@ -227,8 +238,11 @@ const an_command an_command_generate = {
     .name = "generate",
     .summary = "write text with a trained model",
     .about = "Continues a text with a trained model and prints it as it is "
-             "made. On a terminal, bytes that are no text show as U+FFFD; into "
-             "a file or a pipe go the bytes as they are.",
+             "made. The engine computes the prompt in one pass, the CPU each "
+             "token after it, over a cache of keys and values. A text beyond "
+             "the model's sequence goes on from the last half of it and more. "
+             "On a terminal, bytes that are no text show as U+FFFD; into a "
+             "file or a pipe go the bytes as they are.",
     .options = options,
     .n_options = AN_COUNT(options),
     .size_bytes = sizeof(values),

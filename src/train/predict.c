@@ -5,6 +5,7 @@
 #include "train/predict.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 #include <string.h>
 
@@ -19,6 +20,7 @@ struct an_predictor {
     an_request *head_request;
     an_surface *logits;
     int embed, positions; /* weights; -1: none */
+    an_speed speed;
 };
 
 /* Longer prompts go on token by token: a pass holds the scores of all pairs of
@@ -149,7 +151,7 @@ static an_status reserve(an_predictor *d, int64_t n, an_error *err)
     return s == AN_OK && grown ? an_layers_refresh(d->layers, err) : s;
 }
 
-an_status an_predictor_step(an_predictor *d, int32_t id, an_error *err)
+static an_status step(an_predictor *d, int32_t id, an_error *err)
 {
     an_status s = reserve(d, d->cache.n + 1, err);
     if (s != AN_OK) return s;
@@ -159,6 +161,20 @@ an_status an_predictor_step(an_predictor *d, int32_t id, an_error *err)
     s = an_layers_run(d->layers, d->head_request, err);
     if (s == AN_OK) keep(d, d->layers, 1);
     return s;
+}
+
+an_status an_predictor_step(an_predictor *d, int32_t id, an_error *err)
+{
+    double start = an_clock();
+    an_status s = step(d, id, err);
+    d->speed.seconds += an_clock() - start;
+    d->speed.tokens++;
+    return s;
+}
+
+void an_predictor_get_speed(const an_predictor *d, an_speed *out)
+{
+    *out = d->speed;
 }
 
 /* The last of n columns goes to the head. */
@@ -206,6 +222,7 @@ static an_status pass(an_predictor *d, const int32_t *ids, int64_t n,
 an_status an_predictor_prompt(an_predictor *d, const int32_t *ids, int64_t n,
                               an_error *err)
 {
+    double start = an_clock();
     an_cache_clear(&d->cache);
     an_status s = AN_OK;
     int64_t first = n < PROMPT_MOST ? n : PROMPT_MOST;
@@ -214,6 +231,8 @@ an_status an_predictor_prompt(an_predictor *d, const int32_t *ids, int64_t n,
     else
         first = 0;
     for (int64_t t = first; s == AN_OK && t < n; t++)
-        s = an_predictor_step(d, ids[t], err);
+        s = step(d, ids[t], err);
+    d->speed.prompt_seconds += an_clock() - start;
+    d->speed.prompt_tokens += n;
     return s;
 }

@@ -18,6 +18,7 @@ an_status an_predictor_prompt(an_predictor *d, const int32_t *ids, int64_t n,
                               an_error *err);
 /* One token more. Allocates nothing, but when the cache grows. */
 an_status an_predictor_step(an_predictor *d, int32_t id, an_error *err);
+void an_predictor_get_speed(const an_predictor *d, an_speed *out);
 /* How many tokens there are. */
 int64_t an_predictor_length(const an_predictor *d);
 /* Of the token after the last one, [V, 1]; valid until the next call. */

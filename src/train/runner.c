@@ -213,6 +213,12 @@ an_status an_runner_sample(an_runner *r, const an_sample_options *o,
     return an_sample_text(&from, r->placed.tokenizer, o, put, ctx, err);
 }
 
+void an_runner_get_speed(const an_runner *r, an_speed *out)
+{
+    *out = (an_speed){.tokens = 0};
+    if (r->predictor) an_predictor_get_speed(r->predictor, out);
+}
+
 /* All of the data as one split, and the net that evaluates it. */
 static an_status open_data(an_runner *r, const char *const *data, int n_data,
                            an_dataset **out, an_error *err)

@@ -324,6 +324,75 @@ static void test_logits_soft(void **state)
                  0.03);
 }
 
+/* ---- transformers ---- */
+
+/* See generate.py: greedy ids of transformers with its own cache. */
+typedef struct greedy {
+    const char *model;
+    int n, ids[32];
+} greedy;
+static const greedy references[] = {
+#include "reference/generate.inc"
+};
+
+static void read_file(void *ctx, const an_model_param *p,
+                      const an_param_part *part, int64_t row, an_dtype dtype,
+                      void *out)
+{
+    (void)p;
+    an_stored_read(an_weight_file_use(ctx, part->name),
+                   part->transposed ? AN_STORED_COLUMNS : AN_STORED_ROWS, row,
+                   dtype, out);
+}
+
+static void check_reference(const greedy *want)
+{
+    enum { PROMPT = 5 };
+    static const int32_t prompt[PROMPT] = {5, 17, 2, 40, 9};
+    char path[128];
+    an_error err = {0};
+    an_placed p = {0};
+    an_weight_file *file = NULL;
+    an_packed *packed = NULL;
+    an_predictor *d = NULL;
+    snprintf(path, sizeof path, "tests/data/models/%s", want->model);
+    must(an_weight_file_open(path, &file, &err), &err);
+    must(an_weight_file_model(file, &p.model, &err), &err);
+    must(an_placed_open(&p, "cpu", AN_NUMERICS_IEEE, 1, AN_WEIGHTS_NONE, &err),
+         &err);
+    an_packed_options o = {.model = p.model,
+                           .engine = p.engine,
+                           .cpu = p.cpu,
+                           .dtype = AN_FP32,
+                           .read = read_file,
+                           .ctx = file};
+    must(an_packed_new(&o, &packed, &err), &err);
+    must(an_predictor_new(&p, packed, PROMPT + want->n, &d, &err), &err);
+    must(an_predictor_prompt(d, prompt, PROMPT, &err), &err);
+    for (int i = 0; i < want->n; i++) {
+        an_matrix logits = an_predictor_logits(d);
+        int32_t best = 0;
+        for (int32_t v = 1; v < logits.rows; v++)
+            if (an_matrix_get(&logits, v, 0) > an_matrix_get(&logits, best, 0))
+                best = v;
+        if (best != want->ids[i])
+            fail_msg("%s: token %d is %d, expected %d", want->model, i, best,
+                     want->ids[i]);
+        if (i + 1 < want->n) must(an_predictor_step(d, best, &err), &err);
+    }
+    an_predictor_free(d);
+    an_packed_free(packed);
+    an_weight_file_close(file);
+    an_placed_fini(&p);
+}
+
+static void test_references(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof references / sizeof references[0]; i++)
+        check_reference(&references[i]);
+}
+
 /* ---- texts ---- */
 
 typedef struct text {
@@ -468,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_logits_narrow),
         cmocka_unit_test(test_packed_values),
         cmocka_unit_test(test_logits_soft),
+        cmocka_unit_test(test_references),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_again),
         cmocka_unit_test(test_warm_steps_allocate_nothing),
