@@ -92,6 +92,24 @@ typedef struct an_verdict {
 an_status an_capture_replay(const an_captured *captured, an_engine *engine,
                             an_verdict *out, an_error *err);
 
+typedef enum an_rule_answer {
+    AN_RULE_CONFIRMED,
+    AN_RULE_LOUDER,    /* refused, where the row expects wrong data */
+    AN_RULE_REFUTED,   /* it ran, with the right values */
+    AN_RULE_UNSEEN,    /* the same of a row that only warns */
+    AN_RULE_ABSENT,    /* the same on a chip that the row is not of */
+    AN_RULE_ELSEWHERE, /* refused on such a chip */
+    AN_RULE_OPEN,      /* it ran, with values that nobody expected */
+    AN_RULE_ANSWERS
+} an_rule_answer;
+const char *an_rule_answer_text(an_rule_answer answer);
+
+/* Of a captured program of kind RULE; `chip` is the capture's. What ran there
+ * is run on an engine without rules, and *verdict says how it compared. */
+an_status an_capture_judge(const an_captured *captured, const char *chip,
+                           an_engine *without_rules, an_rule_answer *out,
+                           an_verdict *verdict, an_error *err);
+
 /* ---- shared by record and replay ---- */
 
 /* Compiles and evaluates once; outputs (dense) go to the arena. What the

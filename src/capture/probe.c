@@ -12,7 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_WORD = 80, MAX_ARGS = 12, MAX_LIST = 16, OPSET = 18 };
+enum {
+    MAX_WORD = 80,
+    MAX_ARGS = 12,
+    MAX_LIST = 16,
+    OPSET = 18,
+    MAX_INPUT = 1 << 18 /* elements, of programs in MIL */
+};
 
 typedef struct reader {
     const char *at;
@@ -287,10 +293,56 @@ static an_status print(an_module *m, an_arena *arena, an_probe_program *out,
     return s;
 }
 
+/* ---- programs in MIL ---- */
+
+/* Its elements; 0: no tensor, or too many. */
+static int64_t count_input(const an_value *v)
+{
+    int64_t n = v->type->kind == AN_TYPE_TENSOR;
+    for (int i = 0; n > 0 && i < v->type->shape.rank; i++) {
+        int64_t dim = v->type->shape.dims[i];
+        n = dim < 1 || dim > MAX_INPUT / n ? 0 : n * dim;
+    }
+    return n;
+}
+
+static an_status text_input(const an_value *v, an_arena *arena,
+                            an_probe_program *out, an_error *err)
+{
+    const an_shape *shape = &v->type->shape;
+    if (out->n_inputs == AN_PROBE_INPUTS)
+        return an_fail(err, AN_EINVAL, "more than %d inputs", AN_PROBE_INPUTS);
+    int64_t n = count_input(v);
+    if (n == 0)
+        return an_fail(err, AN_EINVAL, "input %s: not a tensor of up to %d",
+                       v->name, MAX_INPUT);
+    void *data = an_arena_array(arena, (size_t)n, sizeof(double));
+    const char *port = an_arena_strndup(arena, v->name, strlen(v->name));
+    if (data == NULL || port == NULL)
+        return an_fail(err, AN_ENOMEM, "probe: no memory");
+    out->inputs[out->n_inputs++] = (an_probe_tensor){port, *shape, data};
+    return an_fill("normal:1", port, shape, data, err);
+}
+
+static an_status make_text(const an_probe *probe, an_arena *arena,
+                           an_probe_program *out, an_error *err)
+{
+    an_module *m = NULL;
+    out->text = probe->form;
+    out->size = strlen(probe->form);
+    an_status s = an_mil_parse(out->text, out->size, probe->name, &m, err);
+    for (int i = 0; s == AN_OK && i < m->functions[0]->n_params; i++)
+        s = text_input(m->functions[0]->params[i], arena, out, err);
+    an_module_free(m);
+    return s;
+}
+
 an_status an_probe_make(const an_probe *probe, an_arena *arena,
                         an_probe_program *out, an_error *err)
 {
     *out = (an_probe_program){0};
+    if (strncmp(probe->form, "program(", 8) == 0)
+        return make_text(probe, arena, out, err);
     reader r = {.at = probe->form,
                 .probe = probe,
                 .arena = arena,

@@ -12,7 +12,8 @@
  * with several results out y a                      results; without it the
  * last op's
  *
- * Statements are separated by semicolons.
+ * Statements are separated by semicolons. A form that begins with "program(" is
+ * MIL text as it stands, without weight files; its inputs are normal:1.
  */
 #ifndef AN_CAPTURE_PROBE_H
 #define AN_CAPTURE_PROBE_H

@@ -94,12 +94,6 @@
             "'custom', "                                                       \
             "pad = [0, 1, 0, 0], " more "ceil_mode = false)"                   \
     }
-/* A program that breaks the rule: what does the engine answer? */
-#define RULE(id, name, form)                                                   \
-    {                                                                          \
-        AN_PROBE_RULE, "rule/" name, id, form                                  \
-    }
-
 // clang-format off
 static const an_probe suite[] = {
     TABLE(relu, ""), TABLE(sigmoid, ""), TABLE(tanh, ""), TABLE(silu, ""),
@@ -321,8 +315,16 @@ static const an_probe suite[] = {
 };
 // clang-format on
 
+/* Programs that break one rule: what does the engine answer? The bad ones of
+ * tests/rules that an engine can be asked (tests/unit/test_capture.c). */
+static const an_probe rules[] = {
+#include "capture/rules.inc"
+};
+
 const an_probe *an_probe_at(int i)
 {
     const int n = sizeof suite / sizeof *suite;
-    return i >= 0 && i < n ? &suite[i] : NULL;
+    const int n_rules = sizeof rules / sizeof *rules;
+    if (i < 0 || i >= n + n_rules) return NULL;
+    return i < n ? &suite[i] : &rules[i - n];
 }

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/host.h"
 #include "capture/capture.h"
+#include "engine/impl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -150,19 +151,50 @@ static an_status run_suite(session *s)
     return an_capture_save(&s->capture, s->o->out, &s->err);
 }
 
+static bool begins(const char *engine, const char *kind)
+{
+    return strncmp(engine, kind, strlen(kind)) == 0;
+}
+
+static an_status open_named(session *s, const char *name, an_error *err)
+{
+    an_engine_options o = {
+        .name = name, .numerics = s->o->numerics, .threads = s->o->threads};
+    return an_engine_open(&o, &s->engine, err);
+}
+
+/* Apple's engine without our own rules, for the system's compiler is to answer.
+ */
+static an_status open_apple(session *s, const char *settings, an_error *err)
+{
+    char name[160];
+    snprintf(name, sizeof name, "apple%.130s%s", settings,
+             strstr(settings, "rules=") ? "" : ",rules=off");
+    return open_named(s, name, err);
+}
+
+static an_status open_engine(session *s)
+{
+    char text[128];
+    const char *name =
+        an_engine_text(s->o->engine, &s->o->extra, text, sizeof text);
+    const char *settings = name + strcspn(name, ",");
+    if (begins(name, "apple") && settings == name + 5)
+        return open_apple(s, settings, &s->err);
+    if (begins(name, "auto") && an_apple_is_own() &&
+        open_apple(s, settings, NULL) == AN_OK)
+        return AN_OK;
+    return open_named(s, name, &s->err);
+}
+
 static an_status capture_all(session *s)
 {
-    char name[128];
-    an_engine_options wanted_engine = {
-        .name = an_engine_text(s->o->engine, &s->o->extra, name, sizeof name),
-        .numerics = s->o->numerics,
-        .threads = s->o->threads};
     size_t size = strlen(s->o->out) + sizeof ".partial";
     s->partial = an_alloc(size);
     if (s->partial == NULL)
         return an_fail(&s->err, AN_ENOMEM, "capture: no memory");
     snprintf(s->partial, size, "%s.partial", s->o->out);
-    an_status status = an_engine_open(&wanted_engine, &s->engine, &s->err);
+    an_status status = open_engine(s);
     if (status == AN_OK) status = open_partial(s);
     if (status == AN_OK) status = run_suite(s);
     return status;

@@ -59,7 +59,8 @@ static void defaults(void *v)
 }
 
 typedef struct totals {
-    int n, same, different, confirmed, refuted;
+    int n, same, different, refused, refused_by_one;
+    int rules[AN_RULE_ANSWERS];
     int64_t values, equal;
 } totals;
 
@@ -70,8 +71,8 @@ static void count(const an_verdict *v, totals *t)
     t->equal += v->equal;
     t->same += v->kind == AN_SAME;
     t->different += v->kind == AN_DIFFERENT;
-    t->confirmed += v->kind == AN_REFUSED;
-    t->refuted += v->kind == AN_ONLY_HERE || v->kind == AN_ONLY_THERE;
+    t->refused += v->kind == AN_REFUSED;
+    t->refused_by_one += v->kind == AN_ONLY_HERE || v->kind == AN_ONLY_THERE;
 }
 
 static void print_verdict(const an_captured *c, const an_verdict *v)
@@ -88,23 +89,44 @@ static void print_verdict(const an_captured *c, const an_verdict *v)
                v->captured, v->came, v->worst);
         break;
     case AN_REFUSED:
-        printf("refused by both%s%s: %.120s",
-               c->kind == AN_PROBE_RULE ? ", confirms " : "",
-               c->kind == AN_PROBE_RULE ? c->asks : "", c->error.text);
+        printf("refused by both: %.120s", c->error.text);
         break;
     case AN_ONLY_THERE:
         printf("refused when captured, runs here: %.160s", c->error.text);
         break;
     case AN_ONLY_HERE:
-        printf("ran when captured, refused here%s%s: %.160s",
-               c->kind == AN_PROBE_RULE ? ", refutes " : "",
-               c->kind == AN_PROBE_RULE ? c->asks : "", v->error.text);
+        printf("ran when captured, refused here: %.160s", v->error.text);
         break;
     }
     if (c->runs > 0)
         printf("  (captured: %.1f us, median %.1f us)", 1e6 * c->best,
                1e6 * c->median);
     printf("\n");
+}
+
+static void print_rule(const an_captured *c, an_rule_answer answer)
+{
+    printf("%-28s %s %s", c->name, c->asks, an_rule_answer_text(answer));
+    if (c->error.code != AN_OK) printf(": %.120s", c->error.text);
+    printf("\n");
+}
+
+static int n_confirmed(const totals *t)
+{
+    return t->rules[AN_RULE_CONFIRMED] + t->rules[AN_RULE_LOUDER];
+}
+
+static int n_refuted(const totals *t)
+{
+    return t->rules[AN_RULE_REFUTED] + t->rules[AN_RULE_ELSEWHERE];
+}
+
+static int n_rules(const totals *t)
+{
+    int n = 0;
+    for (int i = 0; i < AN_RULE_ANSWERS; i++)
+        n += t->rules[i];
+    return n;
 }
 
 static void print_totals(const an_capture *c, const char *engine,
@@ -116,7 +138,12 @@ static void print_totals(const an_capture *c, const char *engine,
     printf("replayed on   %s, %s\n", engine, numerics);
     printf("programs      %d: %d equal, %d different, %d refused by both, %d "
            "refused by one\n",
-           t->n, t->same, t->different, t->confirmed, t->refuted);
+           t->n, t->same, t->different, t->refused, t->refused_by_one);
+    printf(
+        "rules         %d programs that break one: %d confirmed, %d refuted, "
+        "%d that only warn not seen, %d of other chips, %d open\n",
+        n_rules(t), n_confirmed(t), n_refuted(t), t->rules[AN_RULE_UNSEEN],
+        t->rules[AN_RULE_ABSENT], t->rules[AN_RULE_OPEN]);
     printf("values        %lld of %lld bit-equal\n", (long long)t->equal,
            (long long)t->values);
 }
@@ -125,6 +152,7 @@ typedef struct replay {
     const values *o;
     an_capture capture;
     an_engine *engine;
+    an_engine *without_rules; /* NULL: not needed yet */
     char name[64];
     an_numerics numerics;
     totals totals;
@@ -151,6 +179,29 @@ static an_status open_engine(replay *r)
     return s == AN_OK ? an_engine_open(&wanted_engine, &r->engine, &r->err) : s;
 }
 
+static an_status replay_rule(replay *r, const an_captured *c)
+{
+    an_verdict v;
+    an_rule_answer answer = AN_RULE_OPEN;
+    char name[96];
+    an_status s = AN_OK;
+    snprintf(name, sizeof name, "%s%s", r->name,
+             strncmp(r->name, "soft:", 5) == 0 ? ",rules=off" : "");
+    an_engine_options o = {
+        .name = name, .numerics = r->numerics, .threads = r->o->threads};
+    if (r->without_rules == NULL)
+        s = an_engine_open(&o, &r->without_rules, &r->err);
+    if (s == AN_OK)
+        s = an_capture_judge(c, r->o->chip ? r->o->chip : r->capture.chip,
+                             r->without_rules, &answer, &v, &r->err);
+    if (s != AN_OK) return s;
+    r->totals.rules[answer]++;
+    bool expected = answer == AN_RULE_CONFIRMED || answer == AN_RULE_UNSEEN ||
+                    answer == AN_RULE_ABSENT;
+    if (!r->o->quiet && (r->o->all || !expected)) print_rule(c, answer);
+    return AN_OK;
+}
+
 static an_status replay_all(replay *r)
 {
     an_status s = an_capture_open(&r->capture, r->o->file, &r->err);
@@ -158,6 +209,10 @@ static an_status replay_all(replay *r)
     for (size_t i = 0; s == AN_OK && i < r->capture.n; i++) {
         an_verdict v;
         const an_captured *c = &r->capture.list[i];
+        if (c->kind == AN_PROBE_RULE) {
+            s = replay_rule(r, c);
+            continue;
+        }
         s = an_capture_replay(c, r->engine, &v, &r->err);
         if (s != AN_OK) break;
         count(&v, &r->totals);
@@ -179,8 +234,11 @@ static int verify(const an_call *call, const void *v)
         print_totals(&r.capture, facts.name, an_numerics_name(r.numerics),
                      &r.totals);
     }
-    bool differs = r.totals.different + r.totals.refuted > 0;
+    bool differs = r.totals.different + r.totals.refused_by_one +
+                       n_refuted(&r.totals) + r.totals.rules[AN_RULE_OPEN] >
+                   0;
     an_capture_fini(&r.capture);
+    an_engine_close(r.without_rules);
     an_engine_close(r.engine);
     if (s != AN_OK) return an_call_fail(call, &r.err);
     return differs ? 1 : 0;
@@ -191,8 +249,10 @@ const an_command an_command_verify = {
     .summary = "replay a capture on the software engine and compare",
     .about = "Checks a capture's SHA-256, runs its programs on the software "
              "engine with the capture's chip, and says per program how many "
-             "values are bit-equal and how far the worst is off. Exit status "
-             "1 when something differs.",
+             "values are bit-equal and how far the worst is off. For each "
+             "program that breaks a rule it says whether the capture confirms "
+             "or refutes the rule. Exit status 1 when something differs or a "
+             "rule is refuted.",
     .options = options,
     .n_options = AN_COUNT(options),
     .size_bytes = sizeof(values),

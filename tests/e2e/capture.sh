@@ -16,6 +16,31 @@ case_of 'the suite, past the compile limit of a process' whole_suite
 
 agrees() { verifies "$file" && has "$TMP/said" '0 different'; }
 case_of 'a replay agrees' agrees
+confirms() {
+    verifies "$file" --all && has "$TMP/said" 'R-03 confirmed: ' &&
+        has "$TMP/said" 'R-02 not seen: it ran, and right; the rule only warns' &&
+        grep -q '^rules  *53 .*: 18 confirmed, 0 refuted' "$TMP/said"
+}
+case_of 'rules are confirmed by what refuses' confirms
+refutes() {
+    captures --engine soft:m4,rules=off --only rule/ --out "$TMP/off" || return 1
+    verifies "$TMP/off"
+    [ $? -eq 1 ] && has "$TMP/said" 'R-03 refuted: it ran, and right'
+}
+case_of 'and refuted by what runs them: exit status 1' refutes
+by_data() {
+    captures --engine soft:m4,rules=silent --only rule/R-35 --out "$TMP/w" &&
+        ! grep -q refused: "$TMP/said" && verifies "$TMP/w" --all &&
+        has "$TMP/said" 'R-35 confirmed'
+}
+case_of 'wrong data confirms a rule that says so' by_data
+replica=$(dirname "$ANEMONE")/replica/libAppleNeuralEngine.so
+replays() {
+    captures --engine apple --numerics hw --out "$TMP/replica" &&
+        verifies "$TMP/replica" && has "$TMP/said" ' 0 different, ' &&
+        grep -q '^rules  *53 .*: 18 confirmed, 0 refuted' "$TMP/said"
+}
+[ ! -e "$replica" ] || TMPDIR=$TMP TEMP=$TMP case_of 'the same on the replica' replays
 threads() { verifies "$file" --threads 1 && has "$TMP/said" '0 different'; }
 case_of 'with one thread too' threads
 

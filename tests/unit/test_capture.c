@@ -4,8 +4,12 @@
  */
 #include "capture/capture.h"
 
+#include "base/alloc.h"
+#include "base/file.h"
+#include "chip/rule.h"
 #include "mil/op.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +18,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#define RULES "src/capture/rules.inc"
 
 static char folder[64], path[96];
 
@@ -68,6 +74,83 @@ static void test_names_are_unique(void **state)
         for (int j = 0; j < i; j++)
             assert_string_not_equal(an_probe_at(i)->name, an_probe_at(j)->name);
 }
+
+/* ---- the programs of rules ---- */
+
+/* The row of a golden program as C; "" where no engine can be asked: it does
+ * not parse, has weight files or ports that no probe fills, is long, breaks
+ * other rules too, or is known to crash or hang the system's compiler. */
+static void print_row(FILE *f, const char *file, char *text)
+{
+    char id[40], name[64];
+    char *body = strchr(text, '\n') + 1;
+    an_probe p = {
+        .kind = AN_PROBE_RULE, .name = name, .asks = id, .form = body};
+    an_probe_program program;
+    an_arena arena;
+    snprintf(id, sizeof id, "%.*s", (int)strcspn(file, "."), file);
+    snprintf(name, sizeof name, "rule/%.*s", (int)strlen(file) - 8, file);
+    const an_rule *rule = an_rules_find(id);
+    assert_non_null(rule);
+    an_arena_init(&arena);
+    bool fits = strstr(text, "BLOBFILE") == NULL && strlen(body) < 4000 &&
+                rule->severity != AN_NOTE && !strchr(rule->symptom, 'X') &&
+                body - text < 12 && /* "// 12:34": no "also" */
+                an_probe_make(&p, &arena, &program, NULL) == AN_OK;
+    an_arena_fini(&arena);
+    if (!fits) return;
+    fprintf(f, "{AN_PROBE_RULE, \"%s\", \"%s\",\n", name, id);
+    for (char *line = strtok(body, "\n"); line; line = strtok(NULL, "\n")) {
+        fputs("    \"", f);
+        for (; *line; line++)
+            fprintf(f, *line == '"' || *line == '\\' ? "\\%c" : "%c", *line);
+        fputs("\\n\"\n", f);
+    }
+    fputs("},\n", f);
+}
+
+static int is_bad(const struct dirent *e)
+{
+    return strstr(e->d_name, ".bad.mil") != NULL;
+}
+
+/* src/capture/rules.inc is what the golden programs make it; with
+ * ANEMONE_BLESS set it is written. */
+static void test_programs_of_rules(void **state)
+{
+    (void)state;
+    struct dirent **files = NULL;
+    char file[512], *text = NULL, *rows = NULL;
+    size_t size = 0;
+    an_error err = {0};
+    int n = scandir("tests/rules", &files, is_bad, alphasort);
+    FILE *f = open_memstream(&rows, &size);
+    assert_true(n > 0 && f != NULL);
+    fputs(
+        "/* Made by test_capture under ANEMONE_BLESS=1 from tests/rules. */\n",
+        f);
+    for (int i = 0; i < n; i++) {
+        size_t n_text = 0;
+        snprintf(file, sizeof file, "tests/rules/%.200s", files[i]->d_name);
+        if (an_file_read(file, 1 << 20, &text, &n_text, &err) != AN_OK)
+            fail_msg("%s", err.text);
+        print_row(f, files[i]->d_name, text);
+        an_free(text);
+        free(files[i]);
+    }
+    free(files);
+    fclose(f);
+    if (getenv("ANEMONE_BLESS"))
+        assert_int_equal(an_file_write(RULES, rows, size, &err), AN_OK);
+    if (an_file_read(RULES, 1 << 20, &text, &size, &err) != AN_OK)
+        fail_msg("%s", err.text);
+    if (strcmp(text, rows) != 0)
+        fail_msg(RULES " is not what tests/rules makes it: make bless");
+    an_free(text);
+    free(rows);
+}
+
+/* ---- forms ---- */
 
 static void refuse(const char *form, const char *text)
 {
@@ -283,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_suite_asks_about_every_core_op),
         cmocka_unit_test(test_names_are_unique),
+        cmocka_unit_test(test_programs_of_rules),
         cmocka_unit_test(test_wrong_forms),
         cmocka_unit_test(test_file_comes_back),
         cmocka_unit_test(test_a_changed_byte_is_noticed),
