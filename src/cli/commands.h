@@ -16,6 +16,31 @@ typedef struct an_engine_extra {
     bool numerics_given; /* --numerics, not its default */
 } an_engine_extra;
 
+/* The options that choose a model to run, for an an_runner_options in a
+ * command's struct. */
+#define AN_MODEL_ROWS(type_, runner_)                                          \
+    {.section = "Options",                                                     \
+     .name = "checkpoint",                                                     \
+     .metavar = "PATH",                                                        \
+     .type = AN_OPTION_TEXT,                                                   \
+     .required = true,                                                         \
+     AN_AT(type_, runner_.checkpoint),                                         \
+     .help = "run folder, or one step's folder in it; a folder of Hugging "    \
+             "Face's; or a file (safetensors, GGUF, llama2.c's or llm.c's "    \
+             ".bin, BLZT)"},                                                   \
+        {.name = "adapter",                                                    \
+         .metavar = "DIR",                                                     \
+         .type = AN_OPTION_TEXT,                                               \
+         .preset = "none",                                                     \
+         AN_AT(type_, runner_.adapter),                                        \
+         .help = "adapters to be added to the weights: a folder of PEFT's, "   \
+                 "mlx-lm's or a LoRA run"},                                    \
+    {                                                                          \
+        .name = "tokenizer", .metavar = "FILE", .type = AN_OPTION_TEXT,        \
+        .preset = "the one beside the model", AN_AT(type_, runner_.tokenizer), \
+        .help = "a tokenizer's file, or the word bytes"                        \
+    }
+
 /* The options that choose an engine, for the fields of a command's struct. */
 #define AN_ENGINE_ROWS(type_, engine_, extra_, numerics_, threads_)            \
     {.section = "Engine",                                                      \

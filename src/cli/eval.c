@@ -20,29 +20,7 @@ typedef struct values {
 } values;
 
 static const an_option options[] = {
-    {.section = "Options",
-     .name = "checkpoint",
-     .metavar = "PATH",
-     .type = AN_OPTION_TEXT,
-     .required = true,
-     AN_AT(values, runner.checkpoint),
-     .help = "run folder, or one step's folder in it; a folder of Hugging "
-             "Face's; or a file (safetensors, GGUF, llama2.c's or llm.c's "
-             ".bin, BLZT)"},
-    {.name = "adapter",
-     .metavar = "DIR",
-     .type = AN_OPTION_TEXT,
-     .preset = "none",
-     AN_AT(values, runner.adapter),
-     .help =
-         "adapters to be added to the weights: a folder of PEFT's, mlx-lm's "
-         "or a LoRA run"},
-    {.name = "tokenizer",
-     .metavar = "FILE",
-     .type = AN_OPTION_TEXT,
-     .preset = "the one beside the model",
-     AN_AT(values, runner.tokenizer),
-     .help = "a tokenizer's file, or the word bytes"},
+    AN_MODEL_ROWS(values, runner),
     {.name = "data",
      .metavar = "FILE...",
      .type = AN_OPTION_WORDS,

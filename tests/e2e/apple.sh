@@ -2,19 +2,8 @@
 # The apple engine on the replica of Apple's framework (make replica): the bits
 # of the software engine, and every way in which the framework fails.
 . "$(dirname "$0")/tap"
-replica=$(dirname "$ANEMONE")/replica/libAppleNeuralEngine.so
-if [ ! -e "$replica" ] && [ -z "${ANEMONE_FRAMEWORKS:-}" ]; then
-    echo "ok 1 - the apple engine # skip no replica here: make replica"
-    echo "1..1"
-    exit 0
-fi
+. "$(dirname "$0")/replica"
 . "$(dirname "$0")/tiny"
-
-# Folders of programs are in a place of our own.
-TMPDIR=$TMP/t
-mkdir "$TMPDIR"
-export TMPDIR TEMP="$TMPDIR"
-unset ANEMONE_REPLICA
 
 cat >p.mil <<'END'
 program(1.3)

@@ -4,19 +4,8 @@
 # state are those of the software engine, bit for bit, in the three weight
 # modes and through the compile limit, where the process starts itself again.
 . "$(dirname "$0")/tap"
-replica=$(dirname "$ANEMONE")/replica/libAppleNeuralEngine.so
-if [ ! -e "$replica" ] && [ -z "${ANEMONE_FRAMEWORKS:-}" ]; then
-    echo "ok 1 - the demo on the apple engine # skip no replica here: make replica"
-    echo "1..1"
-    exit 0
-fi
+. "$(dirname "$0")/replica"
 . "$(dirname "$0")/tiny"
-
-# Folders of programs are in a place of our own.
-TMPDIR=$TMP/t
-mkdir "$TMPDIR"
-export TMPDIR TEMP="$TMPDIR"
-unset ANEMONE_REPLICA
 
 # The program under a name of its own, which a restart starts again: a line in
 # `starts` for each process.

@@ -1,8 +1,9 @@
 #!/bin/sh
 # anemone doctor, and the self-test of an engine's build before its first
 # training, against the replica where it is built.
-. "$(dirname "$0")/tap"
-. "$(dirname "$0")/tiny"
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/tap"
+. "$here/tiny"
 unset ANEMONE_REPLICA
 doctor() { "$ANEMONE" doctor "$@" >"$TMP/said" 2>"$TMP/err"; }
 
@@ -30,13 +31,7 @@ no_test() {
 }
 case_of 'nothing to test' no_test
 
-replica=$(dirname "$ANEMONE")/replica/libAppleNeuralEngine.so
-if [ ! -e "$replica" ] && [ -z "${ANEMONE_FRAMEWORKS:-}" ]; then
-    done_testing
-fi
-TMPDIR=$TMP/t
-mkdir "$TMPDIR"
-export TMPDIR TEMP="$TMPDIR"
+. "$here/replica"
 kept() { find "$XDG_CACHE_HOME" -name 'engine-*.json' | wc -l; }
 
 untested() {

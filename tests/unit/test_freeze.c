@@ -5,22 +5,6 @@
  */
 #include "trainer_case.h"
 
-static scratch files;
-
-static int set_up(void **state)
-{
-    (void)state;
-    scratch_open(&files);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_close(&files);
-    return 0;
-}
-
 /* Without clipping, whose norm is that of the trained parameters. */
 static an_train_options exact_options(const char *freeze)
 {

@@ -8,22 +8,6 @@
 #include "model/adapter_file.h"
 #include "trainer_case.h"
 
-static scratch files;
-
-static int set_up(void **state)
-{
-    (void)state;
-    scratch_open(&files);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_close(&files);
-    return 0;
-}
-
 static void must(an_status s, const an_error *err)
 {
     if (s != AN_OK) fail_msg("%s", err->text);

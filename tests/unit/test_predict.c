@@ -9,22 +9,6 @@
 #include "base/rng.h"
 #include "train/predict.h"
 
-static scratch files;
-
-static int set_up(void **state)
-{
-    (void)state;
-    scratch_open(&files);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_close(&files);
-    return 0;
-}
-
 /* ---- models ---- */
 
 #define SIZES                                                                  \

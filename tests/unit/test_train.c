@@ -6,22 +6,6 @@
 #include "alloc_fail.h"
 #include "trainer_case.h"
 
-static scratch files;
-
-static int set_up(void **state)
-{
-    (void)state;
-    scratch_open(&files);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_close(&files);
-    return 0;
-}
-
 /* ---- micro-batches ---- */
 
 /* The gradients of the first windows of the run, by micro-batches of the

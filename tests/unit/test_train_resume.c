@@ -6,22 +6,6 @@
 #include "base/json.h"
 #include "trainer_case.h"
 
-static scratch files;
-
-static int set_up(void **state)
-{
-    (void)state;
-    scratch_open(&files);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_close(&files);
-    return 0;
-}
-
 /* ---- comparison of run folders ---- */
 
 static const char *in_run(const char *run, const char *name)

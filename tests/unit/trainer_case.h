@@ -73,6 +73,23 @@ static inline const char *scratch_model(scratch *s, const char *name, int width,
     return path;
 }
 
+/* The program's folder, from the first test to the last. */
+static scratch files;
+
+static inline int set_up(void **state)
+{
+    (void)state;
+    scratch_open(&files);
+    return 0;
+}
+
+static inline int tear_down(void **state)
+{
+    (void)state;
+    scratch_close(&files);
+    return 0;
+}
+
 static const char *const random_data[] = {"random"};
 
 static inline an_train_options tiny_options(const char *engine,
