@@ -27,7 +27,7 @@ typedef struct values {
     const char *sample_prompt;
     bool quiet, json, dry_run;
     an_engine_extra extra;
-    bool mask_prompt;
+    bool mask_prompt, steps_given;
     an_on_battery on_battery;
 } values;
 
@@ -150,6 +150,7 @@ static const an_option options[] = {
      .min = 1,
      .max = 1e9,
      AN_AT(values, o.steps),
+     .given = offsetof(values, steps_given),
      .help = "length of the run and of the learning rate's schedule"},
     {.name = "stop-at",
      .metavar = "N",
@@ -675,6 +676,12 @@ static int train(const an_call *call, const void *v)
     s.o.data = s.v->data.items;
     s.o.n_data = s.v->data.n;
     s.o.mask = s.v->mask_prompt ? AN_MASK_PROMPT : AN_MASK_NOTHING;
+    if (s.v->steps_given && s.o.minutes > 0) {
+        an_fail(&s.err, AN_EINVAL,
+                "--minutes: --steps says how long the run is; --stop-at ends "
+                "it earlier");
+        return an_call_fail(call, &s.err);
+    }
     catch_signals();
     an_guest_begin(&s.guest, s.v->on_battery);
     an_status status =

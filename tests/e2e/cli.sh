@@ -59,6 +59,9 @@ case_of 'unknown choice' fails_with 2 "expected ieee or hw or exact, got 'fast'"
     $a train --data "$0" --numerics fast
 case_of 'option without its value' fails_with 2 'expected N, got nothing' \
     $a train --data "$0" --steps
+case_of 'two lengths of a run' fails_with 2 \
+    '--minutes: --steps says how long the run is' \
+    $a train --data "$0" --steps 3 --minutes 1
 case_of 'missing option' fails_with 2 '--data FILE... is missing' $a train
 case_of 'missing operand' fails_with 2 'PROGRAM.mil is missing' $a check
 case_of 'unexpected word' fails_with 2 "unexpected word 'b.mil'" \
