@@ -345,8 +345,6 @@ if [ -e "$odd" ]; then
     case_of 'a system that says that it has no engine' refused 1 \
         'the system says that there is no engine' \
         $ANEMONE run p.mil --engine apple
-    case_of 'numerics that cannot be asked for' refused 2 \
-        'leave out --numerics' $ANEMONE run p.mil --engine apple --numerics hw
     case_of 'a route that the system does not have' refused 1 \
         'this system has no route=client' \
         env ODD_LACKS=hasANE,sharedConnection, \
