@@ -42,7 +42,9 @@ $(MACOS)/zig:
 	$(call SAY,zig)python3 -m venv $(MACOS)/venv && \
 	    $(MACOS_PYTHON) -m pip -q install ziglang==0.17.1 && touch $@
 
-# Unpacks the tarball when its checksum is right.
+# Unpacks the tarball when its checksum is right; one fetch at a time, as apt
+# locks its lists.
+$(MACOS)/pcre2-10.42/unpacked: | $(MACOS)/jansson-2.14/unpacked
 $(MACOS)/%/unpacked:
 	$(call SAY,get)tools/packages source $(MACOS)/packages $(MACOS_PACKAGE_$*)
 	@cd $(MACOS)/packages && \
