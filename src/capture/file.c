@@ -18,7 +18,7 @@
 
 enum { MAX_PROGRAMS = 10000, NAME_DIGITS = 16 };
 
-static const char *const kinds[] = {"values", "speed", "rule"};
+static const char *const kinds[] = {"values", "speed", "reload", "rule"};
 
 static const char zeros[AN_SHA256_DIGITS + 1] =
     "0000000000000000000000000000000000000000000000000000000000000000";
@@ -360,7 +360,8 @@ static an_status program_from(const loader *l, const json_t *o, an_captured *c)
     while (k < AN_PROBE_RULE && strcmp(kinds[k], kind) != 0)
         k++;
     if (strcmp(kinds[k], kind) != 0)
-        return malformed(l, c->name, "expected kind values, speed or rule");
+        return malformed(l, c->name,
+                         "expected kind values, speed, reload or rule");
     c->kind = (an_probe_kind)k;
     c->program.text = text;
     c->program.size = strlen(text);

@@ -3,14 +3,18 @@
  * probe, one row of the suite; its program is written in a short form that the
  * builder turns into MIL:
  *
- *     in x normal:2 1 64 1 32      a parameter, fp16 [1, 64, 1, 32], and what
- *                                  it holds (fill.h)
- *     const w ones 64 64 1 1       a constant; above 256 elements in the weight
- *                                  file. int8:ramp makes it int8
- *     y = conv(x = x, weight = w)  an op; arguments are names, numbers
- * (1, 1.0), [1, 1], true, 'text', (a, b) a, b = split(x = y, ...)     an op
- * with several results out y a                      results; without it the
- * last op's
+ *     in x normal:2 1 64 1 32
+ *         a parameter, fp16 [1, 64, 1, 32], and what it holds (fill.h)
+ *     const w ones 64 64 1 1
+ *         a constant; above 256 elements in the weight file. int8:ramp makes
+ *         it int8
+ *     y = conv(x = x, weight = w)
+ *         an op; arguments are names, numbers (1, 1.0), [1, 1], true, 'text',
+ *         (a, b)
+ *     a, b = split(x = y, ...)
+ *         an op with several results
+ *     out y a
+ *         results; without it the last op's
  *
  * Statements are separated by semicolons. A form that begins with "program(" is
  * MIL text as it stands, without weight files; its inputs are normal:1.
@@ -24,7 +28,10 @@
 typedef enum an_probe_kind {
     AN_PROBE_VALUES,
     AN_PROBE_SPEED, /* evaluated many times; the values count as well */
-    AN_PROBE_RULE,  /* breaks the rule that `asks` names: is it refused? */
+    /* Loaded again with its weights negated: the values are those after it. The
+     * program has one constant in the weight file, of fp16. */
+    AN_PROBE_RELOAD,
+    AN_PROBE_RULE, /* breaks the rule that `asks` names: is it refused? */
 } an_probe_kind;
 
 typedef struct an_probe {

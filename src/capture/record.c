@@ -1,6 +1,7 @@
 /*
  * Running probes. A program's surfaces are made, filled, and read back whole;
- * SPEED probes are evaluated for a fixed time after a first, cold evaluation.
+ * SPEED probes are evaluated for a fixed time after a first, cold evaluation,
+ * RELOAD probes once more with other weights.
  */
 #include "capture/capture.h"
 
@@ -125,6 +126,22 @@ static an_status measure(an_session *r, an_captured *out, an_error *err)
     return AN_OK;
 }
 
+enum { BEFORE_WEIGHTS = 128 }; /* the file's head, and its one record's */
+
+/* Loads the program with the signs of its fp16 weights changed, and runs it. */
+static an_status run_reloaded(an_session *r, const an_probe_program *p,
+                              an_arena *arena, an_error *err)
+{
+    unsigned char *other = an_arena_alloc(arena, p->n_weights + 1);
+    if (other == NULL) return an_fail(err, AN_ENOMEM, "capture: no memory");
+    if (p->weights != NULL) memcpy(other, p->weights, p->n_weights);
+    for (size_t i = BEFORE_WEIGHTS + 1; i < p->n_weights; i += 2)
+        other[i] ^= 0x80;
+    const an_blob blob = {AN_PROBE_WEIGHTS, other, p->n_weights};
+    an_status s = an_program_reload(r->program, &blob, p->weights != NULL, err);
+    return s == AN_OK ? an_request_run(r->request, err) : s;
+}
+
 static an_status evaluate(an_session *r, const an_probe_program *p,
                           an_arena *arena, an_captured *out, an_error *err)
 {
@@ -134,6 +151,8 @@ static an_status evaluate(an_session *r, const an_probe_program *p,
     an_status s = put_inputs(r, p, err);
     if (s == AN_OK) s = an_request_run(r->request, err);
     if (s == AN_OK && out->kind == AN_PROBE_SPEED) s = measure(r, out, err);
+    if (s == AN_OK && out->kind == AN_PROBE_RELOAD)
+        s = run_reloaded(r, p, arena, err);
     return s == AN_OK ? take_outputs(r, arena, out, err) : s;
 }
 

@@ -74,7 +74,9 @@ static an_status compare_all(const an_captured *captured,
 an_status an_capture_replay(const an_captured *captured, an_engine *engine,
                             an_verdict *out, an_error *err)
 {
-    an_captured here = {.kind = AN_PROBE_VALUES, .name = captured->name};
+    bool reloads = captured->kind == AN_PROBE_RELOAD;
+    an_captured here = {.kind = reloads ? AN_PROBE_RELOAD : AN_PROBE_VALUES,
+                        .name = captured->name};
     an_arena arena;
     an_arena_init(&arena);
     *out = (an_verdict){0};

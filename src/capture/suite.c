@@ -301,6 +301,10 @@ static const an_probe suite[] = {
      "in x ramp 1 64 1 64; z = mul(x = x, y = 1.0); a = mul(x = x, y = 2.0); "
      "m = mul(x = x, y = 4.0); out z a m"},
 
+    {AN_PROBE_RELOAD, "reload/conv",
+     "loaded again with negated weights, without a compile: are they used",
+     "in x normal:1 1 64 1 64; const w normal:0.1 64 64 1 1; "
+     "z = conv(x = x, weight = w, " POINTWISE ")"},
     {AN_PROBE_SPEED, "speed/dispatch", "the least that an evaluation takes",
      "in x normal:1 1 512 1 64; z = relu(x = x)"},
     {AN_PROBE_SPEED, "speed/conv_512", "multiply-adds a second",

@@ -34,6 +34,13 @@ by_data() {
         has "$TMP/said" 'R-35 confirmed'
 }
 case_of 'wrong data confirms a rule that says so' by_data
+stale() {
+    captures --engine soft:m4,reload=stale --only reload/ --out "$TMP/stale" ||
+        return 1
+    verifies "$TMP/stale"
+    [ $? -eq 1 ] && has "$TMP/said" 'reload/conv'
+}
+case_of 'a reload that keeps the old weights differs' stale
 replica=$(dirname "$ANEMONE")/replica/libAppleNeuralEngine.so
 replays() {
     captures --engine apple --numerics hw --out "$TMP/replica" &&
