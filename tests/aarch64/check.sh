@@ -39,7 +39,8 @@ captured() {
 case_of 'hw: every captured program gives the same bits' captured hw
 case_of 'exact: the same' captured exact
 another() {
-    emulated verify "$TMP/hw" --chip m1 >"$TMP/said"
+    "$ANEMONE" capture --engine soft:m4 --only sum/ --out "$TMP/sums" --quiet &&
+        emulated verify "$TMP/sums" --chip m1 >"$TMP/said"
     [ $? -eq 1 ] && has "$TMP/said" 'sum/lanes'
 }
 case_of 'a difference would be seen' another
