@@ -6,12 +6,9 @@
 #include "anemone/engine.h"
 
 #include "mil/ir.h"
+#include "scratch.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,42 +17,24 @@ enum {
     MAX_FLOPS = 1 << 18,
 };
 
-static struct {
-    char root[64], weights[96], model[96], weight[128];
-    an_engine *engine;
-} folder;
+static char weights_path[80], model_path[80], weight_path[96];
+static an_engine *engine;
 
-static void remove_folder(void)
+static void close_engine(void)
 {
-    an_engine_close(folder.engine);
-    unlink(folder.model);
-    unlink(folder.weight);
-    rmdir(folder.weights);
-    rmdir(folder.root);
+    an_engine_close(engine);
 }
 
-static void make_folder(void)
+static void begin(void)
 {
-    const char *tmp = getenv("TMPDIR");
-    snprintf(folder.root, sizeof folder.root, "%.40s/fuzz.XXXXXX",
-             tmp != NULL ? tmp : "/tmp");
-    if (mkdtemp(folder.root) == NULL) abort();
-    snprintf(folder.weights, sizeof folder.weights, "%s/weights", folder.root);
-    snprintf(folder.model, sizeof folder.model, "%s/model.mil", folder.root);
-    snprintf(folder.weight, sizeof folder.weight, "%s/weight.bin",
-             folder.weights);
+    snprintf(weights_path, sizeof weights_path, "%s/weights", scratch);
+    snprintf(model_path, sizeof model_path, "%s/model.mil", scratch);
+    snprintf(weight_path, sizeof weight_path, "%s/weight.bin", weights_path);
     an_engine_options o = {.name = "cpu", .threads = 1};
-    if (mkdir(folder.weights, 0700) != 0 ||
-        an_engine_open(&o, &folder.engine, NULL) != AN_OK)
+    if (mkdir(weights_path, 0700) != 0 ||
+        an_engine_open(&o, &engine, NULL) != AN_OK)
         abort();
-    atexit(remove_folder);
-}
-
-static void write_file(const char *path, const void *data, size_t size)
-{
-    FILE *f = fopen(path, "wb");
-    if (f == NULL || fwrite(data, 1, size, f) != size || fclose(f) != 0)
-        abort();
+    atexit(close_engine);
 }
 
 static void refused(const an_error *err)
@@ -100,8 +79,8 @@ static void bind_side(an_program *p, an_request *r, an_port_side side,
         const an_port *port = an_program_port(p, side, i);
         an_error err = {0};
         if (port->size_bytes > (1 << 20) ||
-            an_surface_new(folder.engine, port->size_bytes, &surfaces[*n],
-                           &err) != AN_OK)
+            an_surface_new(engine, port->size_bytes, &surfaces[*n], &err) !=
+                AN_OK)
             return;
         uint8_t *bytes = an_surface_data(surfaces[*n]);
         for (size_t j = 0; side == AN_INPUT && j < port->size_bytes; j++)
@@ -141,7 +120,7 @@ static void compile(const uint8_t *text, size_t n_text, const uint8_t *weight,
                               .n_blobs = 1};
     an_program *p = NULL;
     an_error err = {0};
-    if (an_engine_compile(folder.engine, &source, &p, &err) != AN_OK) {
+    if (an_engine_compile(engine, &source, &p, &err) != AN_OK) {
         refused(&err);
         return;
     }
@@ -151,16 +130,16 @@ static void compile(const uint8_t *text, size_t n_text, const uint8_t *weight,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (folder.engine == NULL) make_folder();
+    if (scratch_begin()) begin();
     const uint8_t *zero = size > 0 ? memchr(data, 0, size) : NULL;
     size_t n_text = zero != NULL ? (size_t)(zero - data) : size;
     const uint8_t *weight = zero != NULL ? zero + 1 : data + size;
     size_t n_weight = (size_t)(data + size - weight);
     an_module *m = NULL;
     an_error err = {0};
-    write_file(folder.model, data, n_text);
-    write_file(folder.weight, weight, n_weight);
-    if (an_mil_load(folder.root, &m, &err) != AN_OK) {
+    scratch_put(model_path, data, n_text);
+    scratch_put(weight_path, weight, n_weight);
+    if (an_mil_load(scratch, &m, &err) != AN_OK) {
         refused(&err);
         return 0;
     }

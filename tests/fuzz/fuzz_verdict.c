@@ -3,30 +3,11 @@
  * told, and is the same after it was saved and loaded.
  */
 #include "engine/apple/verdict.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "scratch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static an_subject subject = {"25A1", "Apple M4", "1.0", ""};
-
-static void remove_file(void)
-{
-    unlink(subject.path);
-}
-
-static void make_file(void)
-{
-    const char *tmp = getenv("TMPDIR");
-    snprintf(subject.path, sizeof subject.path, "%.40s/fuzz-XXXXXX",
-             tmp != NULL ? tmp : "/tmp");
-    int file = mkstemp(subject.path);
-    if (file < 0 || close(file) != 0) abort();
-    atexit(remove_file);
-}
 
 /* All that it says, one line after the other. */
 static void tell(const an_findings *f, char *out, size_t size)
@@ -46,14 +27,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static char first[ROOM], second[ROOM];
     an_findings found, again;
     an_error err = {0};
-    if (subject.path[0] == '\0') make_file();
-    FILE *f = fopen(subject.path, "wb");
-    if (f == NULL || fwrite(data, 1, size, f) != size || fclose(f) != 0)
-        abort();
-    if (an_verdict_load(&subject, &found, &err) != AN_OK) {
-        if (err.text[0] == '\0' || strchr(err.text, '\n') != NULL) abort();
-        return 0;
-    }
+    if (scratch_begin())
+        snprintf(subject.path, sizeof subject.path, "%s/verdict", scratch);
+    scratch_put(subject.path, data, size);
+    an_status s = an_verdict_load(&subject, &found, &err);
+    must_have_line(s, &err);
+    if (s != AN_OK) return 0;
     tell(&found, first, sizeof first);
     if (an_verdict_save(&subject, &found, &err) != AN_OK ||
         an_verdict_load(&subject, &again, &err) != AN_OK)
