@@ -359,12 +359,8 @@ static an_status add_backward(const place *at, an_error *err)
 /* The embedding of tokens ("embed"), or of positions; NULL: there is none. */
 static an_weight *embedding(const an_net *net, const char *port)
 {
-    for (int i = 0; i < net->o.weights->n; i++) {
-        const an_model_param *p = net->o.weights->list[i].param;
-        if (p->block == AN_BLOCK_EMBED && strcmp(p->port, port) == 0)
-            return &net->o.weights->list[i];
-    }
-    return NULL;
+    int i = an_net_weight(net, -1, AN_BLOCK_EMBED, port);
+    return i < 0 ? NULL : &net->o.weights->list[i];
 }
 
 static an_status add_embed(an_net *net, const an_binding *x, an_error *err)

@@ -2,16 +2,7 @@
 # Every family as a user trains it on the engine: in the chip's numerics too,
 # with weights streamed and baked; what the engine gets breaks no rule.
 . "$(dirname "$0")/tap"
-root=$(pwd)
-case $ANEMONE in /*) ;; *) ANEMONE=$root/$ANEMONE ;; esac
-cd "$TMP" || exit 1
-# 400 ids from 1 to 13.
-i=0
-: >ids.bin
-while [ $i -lt 400 ]; do
-    printf "\\$(printf '%03o' $(((i * i + 3 * i) % 13 + 1)))\\000" >>ids.bin
-    i=$((i + 1))
-done
+. "$(dirname "$0")/ids"
 
 # train FAMILY FOLDER OPTION...: the loss falls.
 train() {

@@ -1,17 +1,8 @@
 #!/bin/sh
 # Models of other tools: evaluated, continued, trained further.
 . "$(dirname "$0")/tap"
-root=$(pwd)
-case $ANEMONE in /*) ;; *) ANEMONE=$root/$ANEMONE ;; esac
-cd "$TMP" || exit 1
+. "$(dirname "$0")/ids"
 data=$root/tests/data
-# 400 ids from 1 to 13.
-i=0
-: >ids.bin
-while [ $i -lt 400 ]; do
-    printf "\\$(printf '%03o' $(((i * i + 3 * i) % 13 + 1)))\\000" >>ids.bin
-    i=$((i + 1))
-done
 
 loss_of() {
     $ANEMONE eval --checkpoint "$1" --data ids.bin --seq 16 --engine cpu |
